@@ -1,0 +1,59 @@
+# `make help` lists the commands. Each one first creates or updates .venv when the requirements changed.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SITE := _build/html/index.html
+CHAPTERS ?=
+
+.PHONY: help book test lab notebooks record bench lock repository clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+book: $(VENV)/ready ## build the site into _build/html
+	$(BIN)/jupyter-book build . -n -W --keep-going
+	@echo "The book is ready. Open $(CURDIR)/$(SITE)"
+
+test: book ## lint, package tests, every notebook, the book's guards, the site in a browser
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(BIN)/python -m pytest
+
+lab: $(VENV)/ready ## open the chapters in JupyterLab
+	$(BIN)/jupyter lab --notebook-dir=book
+
+notebooks: $(VENV)/ready ## execute book/NN_topic.md into book/NN_topic.ipynb (CHAPTERS="book/08_lenet.md" for one)
+	$(BIN)/python -m tools.notebooks $(CHAPTERS)
+
+record: $(VENV)/ready ## train every recipe over several seeds again (about an hour; goes on where it stopped)
+	$(BIN)/python -m benchmarks.record_lenet
+
+bench: $(VENV)/ready ## time the operators beside torch and d2l
+	$(BIN)/python -m benchmarks.operators
+
+lock: $(VENV)/ready ## write requirements.txt anew from requirements.in
+	rm -rf .cache/lock
+	$(PYTHON) -m venv .cache/lock
+	.cache/lock/bin/python -m pip install --requirement requirements.in
+	echo "# Written by \`make lock\` from requirements.in: the versions the book is verified with." > requirements.txt
+	.cache/lock/bin/python -m pip freeze | sed 's/^\(torch==[0-9.]*\)+cpu$$/\1/' >> requirements.txt
+
+repository: $(VENV)/ready ## make repository OWNER=... REPO=...: rename every link, badge and setup cell
+	$(BIN)/python -m tools.repository "$(OWNER)" "$(REPO)"
+
+clean: ## remove what the other commands made
+	rm -rf $(VENV) _build .cache
+
+$(VENV)/ready: requirements.txt requirements-nodeps.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --requirement requirements.txt
+	$(BIN)/python -m pip install --no-deps --requirement requirements-nodeps.txt
+	$(BIN)/python -m pip install --no-deps --editable .
+	@touch $@

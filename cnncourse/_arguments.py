@@ -1,0 +1,60 @@
+"""Argument checks shared by every operator: each error names the argument, its value and the range.
+
+The checks look at shapes, dtypes and integers only, never at the values of a tensor, so they cost
+nothing beside the work they guard and never wait for a GPU.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+# Each dimension name is a letter of the formulas, so an error reads like the text of the chapter.
+IMAGES = "n c h w"
+
+
+def check_tensor(name: str, value: Tensor, dims: str) -> None:
+    """Require a floating-point tensor whose rank is the number of names in ``dims``."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"`{name}` must be a torch.Tensor, got {type(value).__name__}")
+    if not value.is_floating_point():
+        raise TypeError(f"`{name}` must have a floating-point dtype, got {value.dtype}")
+    rank = len(dims.split())
+    if value.ndim != rank:
+        layout = ", ".join(dims.split())
+        raise ValueError(
+            f"`{name}` must have {rank} dimensions ({layout}), got shape {tuple(value.shape)}"
+        )
+
+
+def check_alike(name: str, value: Tensor, other_name: str, other: Tensor) -> None:
+    """Require that two tensors share dtype and device."""
+    if value.dtype != other.dtype:
+        raise TypeError(
+            f"`{name}` and `{other_name}` must have the same dtype, "
+            f"got {value.dtype} and {other.dtype}"
+        )
+    if value.device != other.device:
+        raise ValueError(
+            f"`{name}` and `{other_name}` must be on the same device, "
+            f"got {value.device} and {other.device}"
+        )
+
+
+def check_integer(name: str, value: int, minimum: int) -> int:
+    """Require an integer of at least ``minimum``; booleans are not integers here."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"`{name}` must be an integer, got {value!r}")
+    if value < minimum:
+        raise ValueError(f"`{name}` must be at least {minimum}, got {value}")
+    return value
+
+
+def pair(name: str, value: int | tuple[int, int], minimum: int) -> tuple[int, int]:
+    """Read an int or a (height, width) pair of ints, each at least ``minimum``."""
+    if isinstance(value, (tuple, list)):
+        if len(value) != 2:
+            raise ValueError(f"`{name}` must be an int or a (height, width) pair, got {value!r}")
+        height, width = value
+    else:
+        height = width = value
+    return check_integer(name, height, minimum), check_integer(name, width, minimum)

@@ -1,0 +1,112 @@
+"""Assertions that stand beside the prose: a number the text states is a number the code computes.
+
+A chapter's hidden cells call :func:`says` with a phrase that stands word for word in the text
+around them. ``tests/test_book.py`` holds that every number in the prose lies in such a phrase, so
+changing a number in the text breaks that test, and changing both breaks the notebook.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+__all__ = ["cites", "numbers_in", "says"]
+
+# Digits behind a letter (`conv2d`, `C3`) or a letter and a hyphen (`LeNet-5`) belong to a name.
+NUMBER = re.compile(
+    r"(?<!\w)(?<![A-Za-z]-)(?:(?<!\d)[-−])?"
+    r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?(?:e-?\d+)?|\.\d+)"
+)
+
+
+def numbers_in(text: str) -> list[str]:
+    """List the numbers of a text as they are written.
+
+    Parameters
+    ----------
+    text
+        Any prose. Thousands may be set off by commas.
+
+    Returns
+    -------
+    list of str
+        Numbers in reading order; digits inside a name such as ``conv2d`` are not numbers.
+
+    Examples
+    --------
+    >>> numbers_in("61,706 parameters, an error of 0.95 % and a conv2d")
+    ['61,706', '0.95']
+    """
+    return NUMBER.findall(text)
+
+
+def says(phrase: str, *values: float | int, within: float | int | None = None) -> None:
+    """Assert that the numbers written in a phrase are the values, rounded as the phrase rounds.
+
+    Parameters
+    ----------
+    phrase
+        Words of the prose, verbatim, with as many numbers as there are values. A number followed by
+        ``%`` is compared with 100 times its value.
+    values
+        The measured or computed numbers, in the order of the phrase.
+    within
+        Largest difference accepted instead of rounding, in the units of the phrase: for results
+        that depend on the machine.
+
+    Raises
+    ------
+    ValueError
+        If the phrase holds another number of numbers than there are values.
+    AssertionError
+        If a value differs from its number by more than half a unit of the last digit written, or by
+        more than ``within``.
+
+    Examples
+    --------
+    >>> says("61,706 parameters", 61706)
+    >>> says("an accuracy of 83.4 %", 0.8341)
+    >>> says("takes 20 steps", 21)
+    Traceback (most recent call last):
+        ...
+    AssertionError: the text says 'takes 20 steps', but the value is 21
+    """
+    matches = list(NUMBER.finditer(phrase))
+    if len(matches) != len(values) or not values:
+        raise ValueError(f"{phrase!r} holds {len(matches)} numbers, got {len(values)} values")
+    for match, value in zip(matches, values, strict=True):
+        stated = Decimal(match[0].replace(",", "").replace("−", "-"))
+        is_percentage = phrase[match.end() :].lstrip().startswith("%")
+        measured = float(value) * 100 if is_percentage else float(value)
+        half_a_unit = 0.5 * 10.0 ** stated.as_tuple().exponent
+        # The tiny factor lets a value on the edge of rounding pass whichever way floats fell.
+        allowed = half_a_unit * (1 + 1e-9) if within is None else within
+        if not abs(measured - float(stated)) <= allowed:
+            shown = f"{measured:g} %" if is_percentage else f"{value}"
+            raise AssertionError(f"the text says {phrase!r}, but the value is {shown}")
+
+
+def cites(phrase: str, source: str) -> None:
+    """Mark the numbers of a phrase as quoted from a source rather than computed here.
+
+    Parameters
+    ----------
+    phrase
+        Words of the prose, verbatim, with at least one number.
+    source
+        Key of an entry of ``book/references.bib``; ``tests/test_book.py`` holds that it exists and
+        that the same section cites it.
+
+    Raises
+    ------
+    ValueError
+        If the phrase holds no number or the source is empty.
+
+    Examples
+    --------
+    >>> cites("an error of 0.95 % in 1998", source="lecun1998gradient")
+    """
+    if not numbers_in(phrase):
+        raise ValueError(f"{phrase!r} holds no number to cite")
+    if not source:
+        raise ValueError("`source` must be a key of book/references.bib, got ''")

@@ -1,0 +1,1 @@
+"""Commands for people who change the course; the Makefile calls them."""

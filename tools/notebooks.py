@@ -1,0 +1,143 @@
+"""Write the executed notebooks of the book, book/NN_topic.ipynb, from their text, book/NN_topic.md.
+
+    python -m tools.notebooks                 execute and write every chapter
+    python -m tools.notebooks book/08_lenet.md
+    python -m tools.notebooks --check         write nothing; say which notebooks are out of date
+
+Two runs on one machine give the same bytes: cell ids follow the order of the cells, and times,
+versions and widget state are left out. A digest of all cells and outputs is kept in the notebook,
+so that an output edited by hand is noticed. A chapter that fails leaves its notebook as it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbformat import NotebookNode
+
+ROOT = Path(__file__).resolve().parent.parent
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+CELL_TIMEOUT = 600  # seconds; a whole chapter should take less than 90
+
+
+def chapters() -> list[Path]:
+    """List the chapters' texts, in order."""
+    return sorted((ROOT / "book").glob("[0-9]*.md"))
+
+
+def read_text(path: Path) -> NotebookNode:
+    """Read a chapter's text as a notebook without outputs, with ids that follow the cell order."""
+    notebook = jupytext.read(path)
+    notebook.metadata = NotebookNode(kernelspec=KERNEL, language_info={"name": "python"})
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{number}"
+    return notebook
+
+
+def execute(notebook: NotebookNode, folder: Path) -> None:
+    """Run every cell in order in a fresh kernel, in place, keeping only what does not change."""
+    metadata = dict(notebook.metadata)
+    NotebookClient(
+        notebook,
+        timeout=CELL_TIMEOUT,
+        record_timing=False,
+        resources={"metadata": {"path": folder}},
+    ).execute(env={**os.environ, "PYTHONHASHSEED": "0"})
+    notebook.metadata = NotebookNode(metadata)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            output.pop("transient", None)
+
+
+def seal(notebook: NotebookNode) -> None:
+    """Store the digest of all cells and outputs in the notebook's metadata."""
+    notebook.metadata["cnncourse"] = {"digest": digest(notebook)}
+
+
+def digest(notebook: NotebookNode) -> str:
+    """Return the SHA-256 of all cells: sources, metadata, execution counts and outputs."""
+    cells = json.dumps(notebook.cells, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(cells.encode()).hexdigest()
+
+
+def write(notebook: NotebookNode, path: Path) -> None:
+    """Write a notebook in one step, so that a reader never sees half of it."""
+    partial = path.with_suffix(".ipynb.partial")
+    nbformat.write(notebook, partial)
+    partial.replace(path)
+
+
+def same_inputs(text: NotebookNode, notebook: NotebookNode) -> bool:
+    """Tell whether a notebook holds exactly the cells of its text: kinds, sources and metadata."""
+
+    def inputs(cells: list[NotebookNode]) -> list[tuple[str, str, str]]:
+        return [(c.cell_type, c.source, json.dumps(c.metadata, sort_keys=True)) for c in cells]
+
+    return inputs(text.cells) == inputs(notebook.cells)
+
+
+def build(path: Path) -> None:
+    """Execute one chapter and write its notebook."""
+    notebook = read_text(path)
+    execute(notebook, path.parent)
+    seal(notebook)
+    write(notebook, path.with_suffix(".ipynb"))
+
+
+def is_current(path: Path) -> bool:
+    """Tell whether the notebook beside a text has the text's cells."""
+    target = path.with_suffix(".ipynb")
+    return target.exists() and same_inputs(read_text(path), nbformat.read(target, as_version=4))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.notebooks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("texts", nargs="*", type=Path, help="chapters (default: all in book/)")
+    parser.add_argument("--check", action="store_true", help="write nothing, exit 1 if out of date")
+    options = parser.parse_args(arguments)
+    texts = options.texts or chapters()
+    if missing := [path for path in texts if path.suffix != ".md" or not path.is_file()]:
+        parser.error(f"not a chapter's .md file: {', '.join(map(str, missing))}")
+    if options.check:
+        return report([path for path in texts if not is_current(path)])
+    return max((build_and_report(path) for path in texts), default=0)
+
+
+def report(stale: list[Path]) -> int:
+    """Name the notebooks that no longer match their text."""
+    for path in stale:
+        print(f"{path.with_suffix('.ipynb')} does not match {path.name}: run `make notebooks`")
+    return 1 if stale else 0
+
+
+def build_and_report(path: Path) -> int:
+    """Build one chapter, printing what happens; return 0, or 1 when a cell fails."""
+    print(f"{path} ...", end=" ", flush=True)
+    start = time.perf_counter()
+    try:
+        build(path)
+    except CellExecutionError as error:
+        print(f"failed; the notebook is left as it was\n{error}", file=sys.stderr)
+        return 1
+    print(f"{time.perf_counter() - start:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
