@@ -17,6 +17,8 @@ help: ## list the commands
 
 book: $(VENV)/ready ## build the site into _build/html
 	$(BIN)/jupyter-book build . -n -W --keep-going
+	@# Sphinx copies these only when a page changed.
+	cp -R book/_static/. _build/html/_static/
 	@echo "The book is ready. Open $(CURDIR)/$(SITE)"
 
 test: book ## lint, package tests, every notebook, the book's guards, the site in a browser
@@ -37,7 +39,7 @@ record: $(VENV)/ready ## train every recipe over several seeds again (about an h
 bench: $(VENV)/ready ## time the operators beside torch and d2l
 	$(BIN)/python -m benchmarks.operators
 
-lock: $(VENV)/ready ## write requirements.txt anew from requirements.in
+lock: ## write requirements.txt anew from requirements.in
 	rm -rf .cache/lock
 	$(PYTHON) -m venv .cache/lock
 	.cache/lock/bin/python -m pip install --requirement requirements.in

@@ -1,0 +1,434 @@
+"""The training loop: shuffle, forward, loss, backward, step, and nothing else.
+
+The data fit in memory, so they move to the device once and a batch is an indexing operation. The
+shuffle comes from a generator on the CPU, so a CPU and a GPU see the same batches in one order.
+
+Not handled here, on purpose: data larger than memory, checkpoints, more than one device, mixed
+precision, and any task but classification.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from tqdm import tqdm
+
+from cnncourse._arguments import check_integer
+
+# The letter n is local to a split, so training and validation may differ in length.
+Pair = tuple[Float[Tensor, "_n ..."], Int64[Tensor, " _n"]]
+
+SGD = partial(torch.optim.SGD, lr=0.1)
+
+
+class Evaluation(NamedTuple):
+    """Mean cross-entropy in nats, and the fraction of right answers in [0, 1]."""
+
+    loss: float
+    accuracy: float
+
+
+class Epoch(NamedTuple):
+    """What one pass over the training split gave: two evaluations and the wall time in seconds."""
+
+    train: Evaluation
+    validation: Evaluation | None
+    seconds: float
+
+
+@dataclass
+class History:
+    """The epochs of one training run, oldest first.
+
+    The training numbers are means over the epoch's batches, each taken before that batch's update:
+    they cost nothing, and they lag behind what the final weights of the epoch would give.
+    The validation lists are empty when `fit` had no validation split. ``seconds`` is the wall time
+    of each epoch, validation included.
+    """
+
+    epochs: list[Epoch] = field(default_factory=list)
+    interrupted: bool = False
+
+    @property
+    def train_loss(self) -> list[float]:
+        """Mean training loss in nats, one number an epoch."""
+        return [epoch.train.loss for epoch in self.epochs]
+
+    @property
+    def train_accuracy(self) -> list[float]:
+        """Training accuracy in [0, 1], one number an epoch."""
+        return [epoch.train.accuracy for epoch in self.epochs]
+
+    @property
+    def validation_loss(self) -> list[float]:
+        """Validation loss in nats after each epoch."""
+        return [epoch.validation.loss for epoch in self.epochs if epoch.validation]
+
+    @property
+    def validation_accuracy(self) -> list[float]:
+        """Validation accuracy in [0, 1] after each epoch."""
+        return [epoch.validation.accuracy for epoch in self.epochs if epoch.validation]
+
+    @property
+    def seconds(self) -> list[float]:
+        """Wall time of each epoch in seconds."""
+        return [epoch.seconds for epoch in self.epochs]
+
+
+class DivergenceError(RuntimeError):
+    """The training loss is no longer a finite number; ``history`` holds the epochs before it."""
+
+    def __init__(self, message: str, history: History) -> None:
+        super().__init__(message)
+        self.history = history
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's, NumPy's and torch's random generators, those of every GPU included.
+
+    Equal seeds give equal weights and equal batches. They do not make a GPU's sums bit for bit
+    equal: some of its kernels add in an order that changes from run to run.
+
+    Parameters
+    ----------
+    seed : int
+        0 to 2**32 - 1, the range NumPy accepts.
+
+    Raises
+    ------
+    TypeError
+        If ``seed`` is not an integer.
+    ValueError
+        If ``seed`` is outside the range.
+
+    Examples
+    --------
+    >>> seed_everything(0); first = torch.rand(3)
+    >>> seed_everything(0); torch.equal(first, torch.rand(3))
+    True
+    """
+    check_integer("seed", seed, 0)
+    if seed >= 2**32:
+        raise ValueError(f"`seed` must be at most 2**32 - 1, got {seed}")
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 -- libraries of the reader may draw from this generator
+    torch.manual_seed(seed)
+
+
+def fit(
+    model: nn.Module,
+    train: Pair,
+    validation: Pair | None = None,
+    *,
+    epochs: int = 10,
+    batch_size: int = 128,
+    optimizer: Callable[..., Optimizer] = SGD,
+    schedule: Callable[..., LRScheduler] | None = None,
+    device: str | torch.device | None = None,
+    seed: int = 0,
+    progress: bool | None = None,
+) -> History:
+    """Train a classifier in place by minibatch descent on the cross-entropy.
+
+    Each step draws a batch B without replacement and updates the weights w by
+    ``w <- w - lr * grad (1/|B|) sum_{i in B} -log softmax(model(x_i))[y_i]``
+    (or by the rule of another optimizer). The last batch of an epoch may be short; it is kept.
+
+    Ctrl-C stops early and returns the finished epochs; the model keeps the weights it has.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Maps images (n, ...) to logits (n, classes). Moved to ``device`` and trained in place;
+        afterwards it is in training or evaluation mode as before.
+    train, validation : pair of tensors
+        Images, float, (n, ...); labels, int64, (n,), 0 <= label < classes.
+    epochs : int
+        Passes over the training split, at least 1.
+    batch_size : int
+        Images a step, at least 1.
+    optimizer : callable
+        Called as ``optimizer(model.parameters())``. Default: plain gradient descent, step 0.1.
+    schedule : callable, optional
+        Called as ``schedule(optimizer, total_steps=...)`` and stepped after every batch, for
+        example ``partial(torch.optim.lr_scheduler.OneCycleLR, max_lr=0.1)``.
+    device : str or torch.device, optional
+        Default: the GPU where there is one, else the CPU.
+    seed : int
+        Seeds the shuffle alone. Call `seed_everything` before the model is built for the rest.
+    progress : bool, optional
+        Default: a bar on the terminal, and silence in a notebook, a test or a log file. Pass
+        ``True`` to see the bar in a notebook too.
+
+    Returns
+    -------
+    History
+        Loss and accuracy of every finished epoch, and whether the run was interrupted.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type or range; if images and labels differ in number; if the
+        model's output is not (n, classes); if a label is negative or not below ``classes``.
+    DivergenceError
+        If the loss becomes infinite or not a number; looked at once an epoch, because each look
+        waits for the GPU.
+
+    Examples
+    --------
+    >>> seed_everything(0)
+    >>> images = torch.randn(200, 1, 4, 4)
+    >>> labels = (images.mean(dim=(1, 2, 3)) > 0).long()
+    >>> model = nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
+    >>> history = fit(model, (images, labels), epochs=20, batch_size=20, device="cpu")
+    >>> history.train_accuracy[-1] > 0.95
+    True
+    """
+    check_integer("epochs", epochs, 1)
+    check_integer("seed", seed, 0)
+    device = _device(device)
+    _check_model(model, optimizer, schedule)
+    model.to(device)
+    train = _prepare("train", train, model, device)
+    validation = validation and _prepare("validation", validation, model, device)
+    generator = torch.Generator().manual_seed(seed)
+    total = epochs * -(-len(train[0]) // check_integer("batch_size", batch_size, 1))
+    descent = optimizer(model.parameters())
+    scheduler = schedule(descent, total_steps=total) if schedule else None
+    history, mode = History(), model.training
+    # With disable=None tqdm itself stays silent where standard error is not a terminal.
+    bar = tqdm(total=total, unit="step", disable=None if progress is None else not progress)
+    try:
+        for _ in range(epochs):
+            start = time.perf_counter()
+            batches = torch.randperm(len(train[0]), generator=generator).to(device)
+            trained = _train_epoch(
+                model, train, batches.split(batch_size), descent, scheduler, history, bar
+            )
+            validated = evaluate(model, validation) if validation else None
+            history.epochs.append(Epoch(trained, validated, time.perf_counter() - start))
+            bar.set_postfix(_summary(history))
+    except KeyboardInterrupt:
+        history.interrupted = True
+    finally:
+        model.train(mode)
+        bar.close()
+    return history
+
+
+def _train_epoch(
+    model: nn.Module,
+    train: Pair,
+    batches: tuple[Int64[Tensor, " _batch"], ...],
+    optimizer: Optimizer,
+    scheduler: LRScheduler | None,
+    history: History,
+    bar: tqdm,
+) -> Evaluation:
+    """Update the weights once a batch and average the losses met on the way."""
+    images, labels = train
+    model.train()
+    losses, rates, right = [], [], torch.zeros((), dtype=torch.int64, device=labels.device)
+    for batch in batches:
+        x, y = images.index_select(0, batch), labels.index_select(0, batch)
+        logits = model(x)
+        loss = cross_entropy(logits, y)
+        optimizer.zero_grad()
+        loss.backward()
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
+        # Kept as tensors: reading a number here would make every step wait for the GPU.
+        losses.append(loss.detach())
+        right += (logits.argmax(dim=1) == y).sum()
+        bar.update()
+    means = torch.stack(losses).cpu()
+    _check_finite(means, rates, images, history)
+    sizes = torch.tensor([len(batch) for batch in batches])
+    return Evaluation((means * sizes).sum().item() / len(labels), right.item() / len(labels))
+
+
+def predict(
+    model: nn.Module, images: Float[Tensor, "n ..."], *, batch_size: int = 1000
+) -> Float[Tensor, "n classes"]:
+    """Compute the logits of many images, batch by batch, in evaluation mode and without gradients.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Maps images (n, ...) to logits (n, classes). Left in the mode it was in.
+    images : Tensor, float, (n, ...)
+        On any device; each batch is moved to the model's.
+    batch_size : int
+        At least 1. It bounds the memory; the logits do not depend on it beyond rounding.
+
+    Returns
+    -------
+    Tensor, float, (n, classes)
+        Logits, on the device of ``images``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``batch_size`` is not an integer of at least 1, or ``images`` holds none.
+
+    Examples
+    --------
+    >>> predict(nn.Flatten(), torch.zeros(5, 1, 2, 3), batch_size=2).shape
+    torch.Size([5, 6])
+    """
+    check_integer("batch_size", batch_size, 1)
+    _check_images("images", images)
+    parameter = next(model.parameters(), images)
+    mode = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            parts = [model(x.to(parameter.device)) for x in images.split(batch_size)]
+    finally:
+        model.train(mode)
+    return torch.cat(parts).to(images.device)
+
+
+def evaluate(model: nn.Module, split: Pair, *, batch_size: int = 1000) -> Evaluation:
+    """Measure the mean cross-entropy and the accuracy of a classifier on a split.
+
+    ``loss = (1/n) sum_i -log softmax(model(x_i))[y_i]``; on a tie between logits the lowest class
+    counts as the answer.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Maps images (n, ...) to logits (n, classes). Left as it was.
+    split : pair of tensors
+        Images, float, (n, ...); labels, int64, (n,), 0 <= label < classes.
+    batch_size : int
+        At least 1.
+
+    Returns
+    -------
+    Evaluation
+        ``loss`` in nats and ``accuracy`` in [0, 1].
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `fit` does for a split and a model's output.
+
+    Examples
+    --------
+    >>> images, labels = torch.eye(4).reshape(4, 1, 2, 2), torch.tensor([0, 1, 2, 0])
+    >>> evaluate(nn.Flatten(), (images, labels)).accuracy
+    0.75
+    """
+    images, labels = _check_split("split", split)
+    logits = predict(model, images, batch_size=batch_size)
+    _check_logits("split", logits, labels)
+    right = (logits.argmax(dim=1) == labels).sum().item()
+    return Evaluation(cross_entropy(logits, labels).item(), right / len(labels))
+
+
+def _device(device: str | torch.device | None) -> torch.device:
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"`device` must be one this machine has, got {device} without a GPU")
+    return device
+
+
+def _summary(history: History) -> dict[str, int | float]:
+    last = history.epochs[-1]
+    name, shown = ("validation", last.validation) if last.validation else ("train", last.train)
+    return {"epoch": len(history.epochs), f"{name} accuracy": round(shown.accuracy, 3)}
+
+
+def _check_model(model: nn.Module, optimizer: object, schedule: object) -> None:
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"`model` must be a torch.nn.Module, got {type(model).__name__}")
+    for name, value in {"optimizer": optimizer, "schedule": schedule}.items():
+        if not (callable(value) or (name == "schedule" and value is None)):
+            raise TypeError(
+                f"`{name}` must be a callable that builds one, such as "
+                f"functools.partial(torch.optim.SGD, lr=0.1), got a {type(value).__name__}"
+            )
+
+
+def _check_images(name: str, images: Tensor) -> None:
+    if not isinstance(images, Tensor) or not images.is_floating_point():
+        kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
+        raise TypeError(f"`{name}` must be a floating-point torch.Tensor, got {kind}")
+    if images.ndim < 2 or len(images) == 0:
+        raise ValueError(
+            f"`{name}` must have shape (n, ...) with n at least 1, got {tuple(images.shape)}"
+        )
+
+
+def _check_split(name: str, split: Pair) -> Pair:
+    if not isinstance(split, (tuple, list)) or len(split) != 2:
+        raise TypeError(f"`{name}` must be a pair (images, labels), got {type(split).__name__}")
+    images, labels = split
+    _check_images(f"{name} images", images)
+    if not isinstance(labels, Tensor) or labels.dtype != torch.int64:
+        kind = labels.dtype if isinstance(labels, Tensor) else type(labels).__name__
+        raise TypeError(f"`{name} labels` must be an int64 torch.Tensor, got {kind}")
+    if labels.shape != images.shape[:1]:
+        raise ValueError(
+            f"`{name}` must hold one label for each image: labels of shape ({len(images)},), "
+            f"got {tuple(labels.shape)}"
+        )
+    return images, labels
+
+
+def _check_logits(name: str, logits: Tensor, labels: Tensor) -> None:
+    if logits.ndim != 2:
+        raise ValueError(
+            f"`model` must return logits of shape (n, classes), got {tuple(logits.shape)}"
+        )
+    classes, low, high = logits.shape[1], labels.min().item(), labels.max().item()
+    if low < 0 or high >= classes:
+        raise ValueError(
+            f"`{name} labels` must be in 0..{classes - 1}, one for each of the model's {classes} "
+            f"outputs, got {low}..{high}"
+        )
+
+
+def _prepare(name: str, split: Pair, model: nn.Module, device: torch.device) -> Pair:
+    """Check a split against the model on one image, and move it to the device."""
+    images, labels = _check_split(name, split)
+    # One image also gives a model of lazy layers its weights, before the optimizer asks for them.
+    _check_logits(name, predict(model, images[:1].to(device)), labels)
+    return images.to(device), labels.to(device)
+
+
+def _check_finite(
+    losses: Float[Tensor, " steps"], rates: list[float], images: Tensor, history: History
+) -> None:
+    """Name the first step of the epoch whose loss is not a finite number."""
+    if losses.isfinite().all():
+        return
+    step, epoch = int(losses.isfinite().logical_not().nonzero()[0]), len(history.epochs) + 1
+    if not images.isfinite().all():
+        advice = "the training images hold values that are not finite; look at the data first"
+    elif step == 0 and epoch == 1:
+        advice = "no update came before it, so look at the initial weights and the model"
+    else:
+        advice = "try a tenth of the learning rate, or a warm-up schedule"
+    raise DivergenceError(
+        f"the loss is {losses[step]} at epoch {epoch}, step {step + 1} of {len(losses)}, "
+        f"with learning rate {rates[step]:g}: {advice}",
+        history,
+    )

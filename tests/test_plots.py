@@ -1,0 +1,192 @@
+"""What a figure shows: its numbers, named, told apart without colour, and the same bytes twice."""
+
+from __future__ import annotations
+
+import itertools
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import torch
+from IPython.core.formatters import DisplayFormatter
+from matplotlib.text import Text
+
+from cnncourse import plots
+from cnncourse.lenet import LayerScale, LeNet, layer_scales
+from cnncourse.training import Epoch, Evaluation, History
+
+RUN = History(
+    [
+        Epoch(Evaluation(2.0, 0.3), Evaluation(1.9, 0.4), 1.0),
+        Epoch(Evaluation(1.0, 0.6), Evaluation(1.2, 0.5), 1.0),
+    ]
+)
+SCALES = [
+    LayerScale("conv", 1.0, 0.5, 1e-3, 0.1),
+    LayerScale("act", 0.2, 0.1, 1e-4, None),
+    LayerScale("fc", 0.7, 0.3, 1e-5, 0.2),
+]
+PICTURES = torch.rand(5, 1, 4, 6, generator=torch.Generator().manual_seed(0))
+EVERY = {
+    "training_curves": lambda: plots.training_curves({"ours": RUN, "theirs": [0.2, 0.3]}),
+    "layer_scale_curves": lambda: plots.layer_scale_curves({"one": SCALES, "two": SCALES}),
+    "seed_strip": lambda: plots.seed_strip({"one": [0.5, 0.7], "two": [0.8]}),
+    "image_grid": lambda: plots.image_grid(PICTURES, list("abcde"), columns=3),
+    "kernels": lambda: plots.kernels(PICTURES - 0.5, columns=2),
+    "feature_maps": lambda: plots.feature_maps(PICTURES[:, 0]),
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_figure_is_the_same_bytes_twice_and_touches_no_state(name: str) -> None:
+    before = dict(mpl.rcParams)
+    first, second = EVERY[name]()._repr_png_(), EVERY[name]()._repr_png_()
+    assert first == second
+    assert first.startswith(b"\x89PNG")
+    assert dict(mpl.rcParams) == before
+    assert mpl._pylab_helpers.Gcf.get_all_fig_managers() == []
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_figure_shows_in_a_notebook(name: str) -> None:
+    formats, _ = DisplayFormatter().format(EVERY[name]())
+    assert "image/png" in formats
+    assert formats["text/plain"].startswith("<Figure size ")
+
+
+@pytest.mark.parametrize(
+    ("measure", "expected"),
+    [
+        ("train_loss", [2.0, 1.0]),
+        ("train_accuracy", [0.3, 0.6]),
+        ("validation_loss", [1.9, 1.2]),
+        ("validation_accuracy", [0.4, 0.5]),
+    ],
+)
+def test_training_curves_draws_the_measure_against_the_epoch(measure, expected) -> None:
+    (axes,) = plots.training_curves({"ours": RUN, "theirs": [7.0]}, measure).axes
+    ours, theirs = axes.lines
+    assert ours.get_xdata().tolist() == [1, 2]
+    assert ours.get_ydata().tolist() == expected
+    assert theirs.get_xydata().tolist() == [[1, 7.0]]
+    assert axes.get_xlabel() == "epoch"
+    assert axes.get_ylabel().startswith(measure.replace("train_", "training_").replace("_", " "))
+
+
+def test_training_curves_tells_seven_runs_apart_without_colour() -> None:
+    runs = {f"run {i}": [0.1 * i, 0.9 + 0.001 * i] for i in range(7)}
+    figure = plots.training_curves(runs)
+    (axes,) = figure.axes
+    for style in ("marker", "linestyle", "color"):
+        # matplotlib keeps a custom dash pattern out of get_linestyle.
+        seen = [
+            line._dash_pattern if style == "linestyle" else getattr(line, f"get_{style}")()
+            for line in axes.lines
+        ]
+        assert len({str(value) for value in seen}) == 7
+    assert {note.get_text() for note in axes.texts} == set(runs)
+    figure.savefig("/dev/null", format="png")
+    # An annotation's own extent counts its leader line too.
+    boxes = [Text.get_window_extent(note) for note in axes.texts]
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
+    for box in boxes:
+        assert figure.bbox.containsx(box.x0)
+        assert figure.bbox.containsx(box.x1)
+        assert figure.bbox.containsy(box.y1)
+
+
+def test_curve_names_stand_at_the_height_of_their_ends() -> None:
+    figure = plots.training_curves({"low": [0.0, 0.1], "high": [0.0, 0.9]})
+    figure.savefig("/dev/null", format="png")
+    (axes,) = figure.axes
+    for note, end in zip(axes.texts, [0.1, 0.9], strict=True):
+        box = Text.get_window_extent(note)
+        middle = axes.transData.inverted().transform((box.x0, (box.y0 + box.y1) / 2))[1]
+        assert middle == pytest.approx(end, abs=0.02)
+
+
+def test_layer_scale_curves_draws_every_layer_that_has_the_quantity() -> None:
+    (axes,) = plots.layer_scale_curves({"net": SCALES}, "weight_gradient").axes
+    assert axes.lines[0].get_ydata().tolist() == [0.1, 0.2]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["conv", "fc"]
+    assert axes.get_yscale() == "log"
+    (axes,) = plots.layer_scale_curves({"net": SCALES}).axes
+    assert axes.lines[0].get_ydata().tolist() == [0.5, 0.1, 0.3]
+    assert "over images" in axes.get_ylabel()
+
+
+def test_layer_scale_curves_takes_what_layer_scales_returns() -> None:
+    scales = layer_scales(LeNet(), torch.rand(4, 1, 28, 28), torch.arange(4))
+    (axes,) = plots.layer_scale_curves({"LeNet": scales}, "gradient").axes
+    assert axes.get_xticklabels()[0].get_text() == "conv1"
+    assert axes.lines[0].get_ydata().tolist() == [scale.gradient for scale in scales]
+
+
+def test_seed_strip_draws_dots_mean_and_sample_deviation() -> None:
+    (axes,) = plots.seed_strip({"one": [0.5, 0.7, 0.9], "two": [0.8]}, "validation accuracy").axes
+    dots = axes.lines[0]
+    assert dots.get_xydata().tolist() == [[0.5, 0], [0.7, 0], [0.9, 0]]
+    # The sample deviation of 0.5, 0.7, 0.9 is sqrt((0.04 + 0 + 0.04) / 2) = 0.2.
+    (bar,) = axes.containers[0].lines[2]
+    np.testing.assert_allclose(bar.get_segments()[0], [[0.5, 0], [0.9, 0]])
+    assert [note.get_text() for note in axes.texts] == ["0.700 ± 0.200", "0.800"]
+    assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the first variant stands on top
+    assert axes.get_xlabel().startswith("validation accuracy")
+
+
+def test_image_grid_draws_each_image_where_it_belongs() -> None:
+    figure = plots.image_grid(PICTURES, list("abcde"), columns=3)
+    assert [axes.get_title() for axes in figure.axes] == list("abcde")
+    for axes, picture in zip(figure.axes, PICTURES, strict=True):
+        assert axes.images[0].get_array().tolist() == picture[0].tolist()
+        assert axes.images[0].get_clim() == (0, 1)
+    places = [axes.get_subplotspec() for axes in figure.axes]
+    assert [(place.rowspan.start, place.colspan.start) for place in places] == [
+        (0, 0), (0, 1), (0, 2), (1, 0), (1, 1),
+    ]  # fmt: skip
+    assert len(plots.image_grid(PICTURES[:2]).axes) == 2
+
+
+def test_kernels_puts_zero_in_the_middle_of_one_scale() -> None:
+    weight = torch.tensor([[[[1.0, -3.0]], [[0.0, 2.0]]]]).requires_grad_()
+    *tiles, bar = plots.kernels(weight).axes
+    assert [axes.get_title() for axes in tiles] == ["0,0", "0,1"]
+    assert [axes.images[0].get_array().tolist() for axes in tiles] == [[[1, -3]], [[0, 2]]]
+    assert {axes.images[0].get_clim() for axes in tiles} == {(-3, 3)}
+    assert bar.get_ylabel() == "weight"
+    plots.kernels(torch.zeros(2, 1, 3, 3))._repr_png_()
+
+
+def test_feature_maps_share_one_scale() -> None:
+    maps = torch.tensor([[[0.0, 2.0]], [[5.0, 1.0]]]).requires_grad_()
+    *tiles, bar = plots.feature_maps(maps).axes
+    assert {axes.images[0].get_clim() for axes in tiles} == {(0, 5)}
+    assert [axes.get_title() for axes in tiles] == ["channel 0", "channel 1"]
+    assert bar.get_ylabel() == "activation"
+
+
+BAD = [
+    (lambda: plots.training_curves({}), "`histories` must hold .* got none for any"),
+    (lambda: plots.training_curves({"a": []}), r"`histories` must hold .* \['a'\]"),
+    (lambda: plots.training_curves({"a": [1.0]}, "loss"), "`measure` must be one of .* got 'loss'"),
+    (lambda: plots.training_curves({str(i): [0.1] for i in range(8)}), "at most 7 curves, got 8"),
+    (lambda: plots.layer_scale_curves({"a": SCALES}, "x"), "`measure` must be one of activation"),
+    (lambda: plots.layer_scale_curves({"a": SCALES, "b": SCALES[:2]}), "the same layers, got"),
+    (lambda: plots.layer_scale_curves({"a": SCALES[1:2]}, "weight_gradient"), "got none for .'a'"),
+    (lambda: plots.seed_strip({"a": [0.1], "b": []}), r"`values` must hold .* \['b'\]"),
+    (lambda: plots.image_grid(PICTURES, ["a"]), "`titles` must be 5, one for each image, got 1"),
+    (lambda: plots.image_grid(PICTURES, columns=0), "`columns` must be at least 1, got 0"),
+    (lambda: plots.image_grid(PICTURES[:0]), r"at least one picture, got \(0, 4, 6\)"),
+    (lambda: plots.image_grid(PICTURES[:, 0]), r"shape \(n, 1, h, w\), got \(5, 4, 6\)"),
+    (lambda: plots.kernels(PICTURES[0]), r"\(c_out, c_in, kh, kw\), got \(1, 4, 6\)"),
+    (lambda: plots.kernels(PICTURES[:0]), r"at least one picture, got \(0, 4, 6\)"),
+    (lambda: plots.feature_maps(PICTURES), r"shape \(c, h, w\), got \(5, 1, 4, 6\)"),
+    (lambda: plots.feature_maps(PICTURES[:0, 0]), r"at least one picture, got \(0, 4, 6\)"),
+]
+
+
+@pytest.mark.usefixtures("as_installed")
+@pytest.mark.parametrize(("draw", "message"), BAD)
+def test_plots_name_the_bad_argument(draw, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        draw()
