@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import json
 import re
 import statistics
 import tomllib
@@ -11,8 +12,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 
 from cnncourse.claims import NUMBER
+from cnncourse.correlation import corr2d
 from tools.notebooks import chapters, digest, is_current, read_text, same_inputs
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -71,6 +74,12 @@ def find_stderr_and_errors(notebook):
             if output.output_type == "error" and "raises-exception" not in tags(cell):
                 found.append(f"stores the error {output.ename}: {output.evalue}")
     return found
+
+
+def find_machine_paths(notebook):
+    """A path of the machine where the notebook ran is noise to a reader, and differs elsewhere."""
+    outputs = json.dumps([cell.outputs for cell in code_cells(notebook)])
+    return re.findall(r"site-packages|/(?:home|Users|root|tmp|work|private)/[\w.-]+", outputs)
 
 
 def find_unknown_tags(notebook):
@@ -195,6 +204,8 @@ NOT_PROSE = [
     r"(?m)^\([\w-]+\)=$",
     r"\b[Cc]hapters? \d+(?: (?:to|and) \d+)?",
     r"(?m)^#+ \d+\. ",
+    r"\*\*\d+\. (?=[A-Z])",  # the number of an exercise, and the time it takes
+    r"\(\d+ minutes, (?:easy|medium|hard)\)",
     r"(?m)^\d+\. ",
     r"\b[1-4]-D\b",
 ]
@@ -248,6 +259,7 @@ GUARDS = [
     find_wrong_counts,
     find_semicolons,
     find_stderr_and_errors,
+    find_machine_paths,
     find_unknown_tags,
     find_long_cells,
     find_broken_seal,
@@ -280,6 +292,18 @@ def test_every_chapter_is_in_the_table_of_contents():
     toc = (ROOT / "_toc.yml").read_text("utf-8")
     assert TEXTS
     assert [p.stem for p in TEXTS if f"book/{p.stem}" not in toc] == []
+
+
+def test_landing_page_shows_what_corr2d_computes():
+    """The example's three matrices, read from the page's own formula."""
+    matrices = re.findall(
+        r"begin\{pmatrix\}(.*?)\\end", (ROOT / "book/index.md").read_text("utf-8"), re.DOTALL
+    )
+    x, kernel, expected = (
+        torch.tensor([[float(n) for n in re.findall(r"\d+", row)] for row in text.split(r"\\")])
+        for text in matrices
+    )
+    assert torch.equal(corr2d(x, kernel), expected)
 
 
 def test_requirements_hold_the_needs_of_the_package():
@@ -390,12 +414,17 @@ def store_error(notebook):
     code_cells(notebook)[0].outputs = [nbformat.v4.new_output("error", ename="E", evalue="v")]
 
 
+def print_a_path(notebook):
+    code_cells(notebook)[1].outputs[1].text = "/home/someone/book\n"
+
+
 BREAKS = [
     (find_wrong_counts, lambda nb: code_cells(nb)[1].update(execution_count=None)),
     (find_wrong_counts, lambda nb: code_cells(nb)[2].update(execution_count=7)),
     (find_semicolons, lambda nb: code_cells(nb)[0].update(source="draw();")),
     (find_stderr_and_errors, write_stderr),
     (find_stderr_and_errors, store_error),
+    (find_machine_paths, print_a_path),
     (find_unknown_tags, lambda nb: code_cells(nb)[0].metadata.update(tags=["hidden"])),
     (find_long_cells, lambda nb: code_cells(nb)[2].update(source="x = 1\n" * 26)),
     (find_long_cells, lambda nb: [c.update(source="x = 1\n" * 7) for c in code_cells(nb)]),

@@ -40,10 +40,10 @@ ADDRESS = re.compile(
 )
 
 SETUP_CELL = """\
-import importlib.util
 import sys
+from importlib.util import find_spec
 
-if "google.colab" in sys.modules and importlib.util.find_spec("cnncourse") is None:
+if "google.colab" in sys.modules and find_spec("cnncourse") is None:
     %pip install --quiet "cnncourse @ git+https://github.com/{owner}/{name}@{ref}"
     %pip install --quiet --no-deps d2l==1.0.3"""
 
