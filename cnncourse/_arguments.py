@@ -10,6 +10,7 @@ from torch import Tensor
 
 # Each dimension name is a letter of the formulas, so an error reads like the text of the chapter.
 IMAGES = "n c h w"
+IntOrPair = int | tuple[int, int] | list[int]  # a list must hold two, like a tuple
 
 
 def check_tensor(name: str, value: Tensor, dims: str) -> None:
@@ -23,7 +24,13 @@ def check_tensor(name: str, value: Tensor, dims: str) -> None:
         layout = ", ".join(dims.split())
         raise ValueError(
             f"`{name}` must have {rank} dimensions ({layout}), got shape {tuple(value.shape)}"
+            + (f"; {name}[None] makes one image a batch of one" if one_image(value, dims) else "")
         )
+
+
+def one_image(value: Tensor, dims: str) -> bool:
+    """Tell an image without the batch axis that ``dims`` asks for."""
+    return dims == IMAGES and value.ndim == 3
 
 
 def check_alike(name: str, value: Tensor, other_name: str, other: Tensor) -> None:
@@ -49,7 +56,7 @@ def check_integer(name: str, value: int, minimum: int) -> int:
     return value
 
 
-def pair(name: str, value: int | tuple[int, int], minimum: int) -> tuple[int, int]:
+def pair(name: str, value: IntOrPair, minimum: int) -> tuple[int, int]:
     """Read an int or a (height, width) pair of ints, each at least ``minimum``."""
     if isinstance(value, (tuple, list)):
         if len(value) != 2:

@@ -24,7 +24,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cnncourse import convolution, pooling
-from cnncourse._arguments import check_alike, check_tensor, pair
+from cnncourse._arguments import IntOrPair, check_alike, check_tensor, pair
 from cnncourse.correlation import convolve1d, convolve2d, corr1d, corr2d
 from cnncourse.geometry import conv_output_size
 from cnncourse.normalization import (
@@ -126,7 +126,9 @@ def corr1d_backward(
     return convolve1d(grad_output, kernel), corr1d(x, grad_output)
 
 
-def insert_zeros(x: Float[Tensor, "*lead h w"], step: Pair) -> Float[Tensor, "*lead oh ow"]:
+def insert_zeros(
+    x: Float[Tensor, "*lead h w"], step: Pair | list[int]
+) -> Float[Tensor, "*lead oh ow"]:
     """Spread an image out: ``step - 1`` zeros between neighbours, none outside.
 
     ``y[i * step[0], j * step[1]] = x[i, j]``, and zero elsewhere.
@@ -186,9 +188,7 @@ class _Windows(NamedTuple):
 
     def places(self) -> Iterator[Slices]:
         """Yield, for each place of the window row by row, the pixels that are read through it."""
-        for place in product(*map(range, self.kernel)):
-            axes = zip(place, self.stride, self.dilation, self.out, strict=True)
-            yield tuple(slice(u * d, u * d + (n - 1) * s + 1, s) for u, s, d, n in axes)
+        return convolution._window_places(self.kernel, self.stride, self.dilation, self.out)
 
     def frame(self, x: Tensor) -> Tensor:
         """Put the padding around ``x``."""
@@ -213,9 +213,9 @@ def _conv_windows(
     grad_output: Tensor,
     x: Tensor,
     weight: Tensor,
-    stride: int | Pair,
-    padding: int | Pair | str,
-    dilation: int | Pair,
+    stride: IntOrPair,
+    padding: IntOrPair | str,
+    dilation: IntOrPair,
     groups: int,
 ) -> _Windows:
     """Check the arguments of a convolution's backward pass and say where its windows lie."""
@@ -231,10 +231,10 @@ def _conv_windows(
 def _pool_windows(
     grad_output: Tensor,
     x: Tensor,
-    kernel_size: int | Pair,
-    stride: int | Pair | None,
-    padding: int | Pair,
-    dilation: int | Pair,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None,
+    padding: IntOrPair,
+    dilation: IntOrPair,
     ceil_mode: bool,
 ) -> _Windows:
     """Check the arguments of a pooling's backward pass and say where its windows lie."""
@@ -249,9 +249,9 @@ def conv2d_backward_loops(
     grad_output: Float[Tensor, "n o oh ow"],
     x: Float[Tensor, "n c h w"],
     weight: Float[Tensor, "o i kh kw"],
-    stride: int | Pair = 1,
-    padding: int | Pair | str = 0,
-    dilation: int | Pair = 1,
+    stride: IntOrPair = 1,
+    padding: IntOrPair | str = 0,
+    dilation: IntOrPair = 1,
     groups: int = 1,
 ) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, "o i kh kw"], Float[Tensor, " o"]]:
     """Return the gradients of ``conv2d`` by two correlation formulas, one image and kernel a time.
@@ -312,9 +312,9 @@ def conv2d_backward(
     grad_output: Float[Tensor, "n o oh ow"],
     x: Float[Tensor, "n c h w"],
     weight: Float[Tensor, "o i kh kw"],
-    stride: int | Pair = 1,
-    padding: int | Pair | str = 0,
-    dilation: int | Pair = 1,
+    stride: IntOrPair = 1,
+    padding: IntOrPair | str = 0,
+    dilation: IntOrPair = 1,
     groups: int = 1,
 ) -> tuple[Float[Tensor, "n c h w"], Float[Tensor, "o i kh kw"], Float[Tensor, " o"]]:
     """Return the gradients of ``conv2d`` for the images, the weights and the bias.
@@ -391,10 +391,10 @@ def _batch_last(x: Tensor, groups: int) -> Tensor:
 def max_pool2d_backward(
     grad_output: Float[Tensor, "n c oh ow"],
     x: Float[Tensor, "n c h w"],
-    kernel_size: int | Pair,
-    stride: int | Pair | None = None,
-    padding: int | Pair = 0,
-    dilation: int | Pair = 1,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: IntOrPair = 0,
+    dilation: IntOrPair = 1,
     ceil_mode: bool = False,
 ) -> Float[Tensor, "n c h w"]:
     """Return the gradient of ``max_pool2d``: all of it goes to the pixel that won the window.
@@ -462,9 +462,9 @@ def _winning_place(x: Tensor, windows: _Windows) -> Tensor:
 def avg_pool2d_backward(
     grad_output: Float[Tensor, "n c oh ow"],
     x: Float[Tensor, "n c h w"],
-    kernel_size: int | Pair,
-    stride: int | Pair | None = None,
-    padding: int | Pair = 0,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: IntOrPair = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
     divisor_override: int | None = None,

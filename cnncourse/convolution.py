@@ -1,23 +1,34 @@
 """The convolutional layer: many channels in, many channels out.
 
 ``conv2d_loops`` is the formula, one loop per index. ``conv2d`` computes the same numbers as one
-matrix product: each row of the left matrix is a window of the input, each column of the right one
-a kernel. ``windows`` and ``im2col`` are the two ways to lay those windows out.
+matrix product: each row of the left matrix is a kernel, each column of the right one a window of
+the input. ``windows`` shows all windows without a copy, ``im2col`` copies them into columns.
 
 Not handled: transposed convolution, complex numbers, unbatched (c, h, w) input.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import product
 
+import torch
 import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float
-from torch import Tensor, channels_last
+from torch import Tensor
 
-from cnncourse._arguments import IMAGES, check_alike, check_integer, check_tensor, pair
+from cnncourse._arguments import (
+    IMAGES,
+    IntOrPair,
+    check_alike,
+    check_integer,
+    check_tensor,
+    pair,
+)
 from cnncourse.geometry import conv_output_size, same_padding
-from cnncourse.locality import IntOrPair
+from cnncourse.locality import _window_view
+
+BLOCK = 64  # images: LeNet's matrices of windows are then small enough for a processor's cache
 
 
 def conv2d_loops(
@@ -117,9 +128,11 @@ def conv2d(
     Notes
     -----
     The formula is that of :func:`conv2d_loops`. The matrix of windows holds
-    n * out_h * out_w * c * kh * kw numbers, about kh * kw times the input at stride 1
-    (Chellapilla et al. 2006). Its rows are copied fastest when the channels of a pixel lie side
-    by side in memory, hence channels-last.
+    c * kh * kw * out_h * out_w * n numbers, about kh * kw times the input at stride 1
+    (Chellapilla et al. 2006). It is made for at most 64 images at a time, and kept only where a
+    gradient will need it. One row of it is what one weight sees: the input, shifted. With the
+    batch last the same pixel of all images lies side by side, and a shifted copy, forward as
+    backward, moves long runs of memory.
 
     Examples
     --------
@@ -130,16 +143,28 @@ def conv2d(
               [37., 43.]]]])
     """
     x, stride, dilation = _prepare(x, weight, bias, stride, padding, dilation, groups)
-    o, c_per_group, kh, kw = weight.shape
-    x = x.contiguous(memory_format=channels_last)
-    view = windows(x, (kh, kw), stride, dilation).unflatten(1, (groups, c_per_group))
-    n, _, _, out_h, out_w = view.shape[:5]
-    rows = view.permute(1, 0, 3, 4, 5, 6, 2)  # groups n out_h out_w kh kw c_per_group
-    rows = rows.reshape(groups, n * out_h * out_w, kh * kw * c_per_group)
-    kernels = weight.unflatten(0, (groups, o // groups)).permute(0, 3, 4, 2, 1)
-    y = rows @ kernels.reshape(groups, kh * kw * c_per_group, o // groups)
-    y = y.unflatten(1, (n, out_h, out_w)).permute(1, 0, 4, 2, 3).contiguous().flatten(1, 2)
+    blocks = [_conv_block(images, weight, stride, dilation, groups) for images in x.split(BLOCK)]
+    y = torch.cat(blocks).contiguous()
     return y if bias is None else y + bias[:, None, None]
+
+
+def _conv_block(
+    x: Float[Tensor, "n c h w"],
+    weight: Float[Tensor, "o c_per_group kh kw"],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+    groups: int,
+) -> Float[Tensor, "n o out_h out_w"]:
+    """Multiply the kernels by the matrix of windows of a few images, padded already."""
+    (o, c_per_group), kernel_size = weight.shape[:2], tuple(weight.shape[2:])
+    out = conv_output_size(tuple(x.shape[2:]), kernel_size, stride, 0, dilation)
+    batch_last = x.permute(1, 2, 3, 0).contiguous()  # c h w n
+    places = _window_places(kernel_size, stride, dilation, out)
+    seen = torch.stack([batch_last[:, rows, columns] for rows, columns in places], dim=1)
+    # (groups, c_per_group * kh * kw, out_h * out_w * n), to the order of weight.flatten(1)
+    seen = seen.flatten(2).unflatten(0, (groups, c_per_group)).flatten(1, 2)
+    y = weight.flatten(1).unflatten(0, (groups, o // groups)) @ seen
+    return y.view(o, *out, len(x)).permute(3, 0, 1, 2)
 
 
 def conv1x1(
@@ -238,7 +263,8 @@ def im2col(
     padded = _pad(x, kernel_size, stride, padding, dilation)
     view = windows(padded, kernel_size, stride, dilation)
     n, c, out_h, out_w, kh, kw = view.shape
-    return view.permute(0, 1, 4, 5, 2, 3).reshape(n, c * kh * kw, out_h * out_w)
+    copy = view.permute(0, 1, 4, 5, 2, 3).clone(memory_format=torch.contiguous_format)
+    return copy.view(n, c * kh * kw, out_h * out_w)
 
 
 def windows(
@@ -283,8 +309,20 @@ def windows(
     (kh, kw), (sh, sw) = pair("kernel_size", kernel_size, 1), pair("stride", stride, 1)
     dh, dw = pair("dilation", dilation, 1)
     conv_output_size(tuple(x.shape[2:]), (kh, kw), (sh, sw), 0, (dh, dw))  # or no window fits
-    view = x.unfold(2, dh * (kh - 1) + 1, sh).unfold(3, dw * (kw - 1) + 1, sw)
-    return view[..., ::dh, ::dw]
+    return _window_view(x, (kh, kw), (sh, sw), (dh, dw))
+
+
+def _window_places(
+    kernel_size: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+    out: tuple[int, int],
+) -> Iterator[tuple[slice, slice]]:
+    """Yield, for each place of the window row by row, the pixels that all windows see there."""
+    for place in product(*map(range, kernel_size)):
+        axes = zip(place, stride, dilation, out, strict=True)
+        rows, columns = (slice(u * d, u * d + (n - 1) * s + 1, s) for u, s, d, n in axes)
+        yield rows, columns
 
 
 def _prepare(
@@ -320,7 +358,7 @@ def _pad(
         return F.pad(x, (left, right, top, bottom))
     ph, pw = (0, 0) if padding == "valid" else pair("padding", padding, 0)
     conv_output_size(tuple(x.shape[2:]), kernel_size, stride, (ph, pw), dilation)
-    return F.pad(x, (pw, pw, ph, ph))
+    return F.pad(x, (pw, pw, ph, ph)) if ph or pw else x  # without a border, without a copy
 
 
 def _check_layer(x: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> None:

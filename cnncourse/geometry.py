@@ -15,8 +15,8 @@ from jaxtyping import Int64
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from cnncourse._arguments import check_integer, pair
-from cnncourse.locality import IntOrPair, ReceptiveField, layer_window, named_layers
+from cnncourse._arguments import IntOrPair, check_integer, pair
+from cnncourse.locality import ReceptiveField, layer_window, named_layers
 
 
 def _is_pair(value: object) -> bool:

@@ -15,9 +15,14 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cnncourse._arguments import IMAGES, check_alike, check_integer, check_tensor, pair
-
-IntOrPair = int | tuple[int, int]
+from cnncourse._arguments import (
+    IMAGES,
+    IntOrPair,
+    check_alike,
+    check_integer,
+    check_tensor,
+    pair,
+)
 
 
 def _windows(
@@ -37,7 +42,16 @@ def _windows(
             f"the kernel of {kernel_size} must span no more than the padded input "
             f"{tuple(padded.shape[2:])}, got a span of {span} with dilation {(dh, dw)}"
         )
-    return padded.unfold(2, span[0], sh).unfold(3, span[1], sw)[..., ::dh, ::dw]
+    return _window_view(padded, kernel_size, (sh, sw), (dh, dw))
+
+
+def _window_view(
+    x: Tensor, kernel_size: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]
+) -> Tensor:
+    """View every window of (n, c, h, w), of any dtype, as (n, c, oh, ow, kh, kw); no check."""
+    (kh, kw), (sh, sw), (dh, dw) = kernel_size, stride, dilation
+    view = x.unfold(2, dh * (kh - 1) + 1, sh).unfold(3, dw * (kw - 1) + 1, sw)
+    return view[..., ::dh, ::dw]
 
 
 def conv_matrix(

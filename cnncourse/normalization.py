@@ -1,7 +1,7 @@
-"""Batch, layer, instance and group normalisation: one function that differs by its axes.
+"""Batch, layer, instance and group normalization: one function that differs by its axes.
 
 ``normalize(x, dims, eps)`` is the whole idea. The four named functions choose the axes, batch and
-instance normalisation can remember what they saw, and each ends with a scale and a shift.
+instance normalization can remember what they saw, and each ends with a scale and a shift.
 
 Not handled: mixed precision (every tensor has the dtype of ``x``), distributed statistics.
 """
@@ -63,7 +63,7 @@ def batch_norm(
     momentum: float | int = 0.1,
     eps: float | int = 1e-5,
 ) -> Float[Tensor, "n c *spatial"]:
-    """Normalise each channel over the batch and all positions, or with the running statistics.
+    """Normalize each channel over the batch and all positions, or with the running statistics.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def batch_norm(
 
     Notes
     -----
-    The batch is normalised with the variance that divides by m, but the running variance receives
+    The batch is normalized with the variance that divides by m, but the running variance receives
     the unbiased one, m / (m - 1) times larger, as in torch (Ioffe and Szegedy 2015, algorithm 2).
     An empty batch has no statistics, so it leaves the running ones alone.
 
@@ -133,7 +133,7 @@ def instance_norm(
     momentum: float | int = 0.1,
     eps: float | int = 1e-5,
 ) -> Float[Tensor, "n c *spatial"]:
-    """Normalise each channel of each image over its own positions.
+    """Normalize each channel of each image over its own positions.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def instance_norm(
 
     Notes
     -----
-    The mean and variance of batch normalisation, taken over (h, w) only (Ulyanov et al. 2016).
+    The mean and variance of batch normalization, taken over (h, w) only (Ulyanov et al. 2016).
 
     Examples
     --------
@@ -195,7 +195,7 @@ def layer_norm(
     bias: Float[Tensor, "*normalized"] | None = None,
     eps: float | int = 1e-5,
 ) -> Float[Tensor, "*shape"]:
-    """Normalise each example over its last axes, alone.
+    """Normalize each example over its last axes, alone.
 
     Parameters
     ----------
@@ -250,15 +250,15 @@ def group_norm(
     bias: Float[Tensor, " c"] | None = None,
     eps: float | int = 1e-5,
 ) -> Float[Tensor, "n c *spatial"]:
-    """Normalise each example over its positions and the channels of one group.
+    """Normalize each example over its positions and the channels of one group.
 
     Parameters
     ----------
     x : Tensor of shape (n, c, ...)
         Features (n, c) or images (n, c, h, w); all axes after c are positions.
     num_groups : int
-        How many groups of neighbouring channels; divides c. 1 is layer normalisation over
-        (c, h, w), c is instance normalisation.
+        How many groups of neighbouring channels; divides c. 1 is layer normalization over
+        (c, h, w), c is instance normalization.
     weight, bias : Tensor of shape (c,), optional
         Scale and shift per channel.
     eps : float, default 1e-5
@@ -299,7 +299,7 @@ def group_norm(
 
 
 class BatchNorm2d(nn.Module):
-    """Batch normalisation of images that learns a scale and a shift and remembers its statistics.
+    """Batch normalization of images that learns a scale and a shift and remembers its statistics.
 
     The arguments below and the state dictionary are those of ``torch.nn.BatchNorm2d``, so either
     loads what the other saved.
@@ -354,7 +354,7 @@ class BatchNorm2d(nn.Module):
         self.register_buffer("num_batches_tracked", torch.tensor(0) if tracked else None)
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Normalise with the batch's statistics while training, with the running ones after.
+        """Normalize with the batch's statistics while training, with the running ones after.
 
         Parameters
         ----------
@@ -397,7 +397,7 @@ def fold_batch_norm(conv: nn.Conv2d, bn: BatchNorm2d | nn.BatchNorm2d) -> nn.Con
     conv : torch.nn.Conv2d
         The convolution; left as it is.
     bn : BatchNorm2d or torch.nn.BatchNorm2d
-        The batch normalisation behind it, ours or torch's, with running statistics; left as it is.
+        The batch normalization behind it, ours or torch's, with running statistics; left as it is.
 
     Returns
     -------
@@ -525,7 +525,7 @@ def _check_eps(eps: float | int) -> None:
 
 
 def _check_foldable(conv: nn.Conv2d, bn: BatchNorm2d | nn.BatchNorm2d) -> None:
-    """Require a convolution and a batch normalisation that fit each other."""
+    """Require a convolution and a batch normalization that fit each other."""
     if not isinstance(conv, nn.Conv2d):
         raise TypeError(f"`conv` must be a torch.nn.Conv2d, got {type(conv).__name__}")
     if not isinstance(bn, (BatchNorm2d, nn.BatchNorm2d)):

@@ -1,7 +1,9 @@
-"""Pooling: summarise every window of every channel by one number.
+"""Pooling: summarize every window of every channel by one number.
 
-The loops are the formula. The fast forms view all windows at once and reduce their last two axes;
-to invent another pooling, change the one line of ``max_pool2d`` that says so.
+The loops are the formula; the fast forms work on all windows at once. To invent another pooling,
+change the line of ``_takes_over`` that says so (which pixel of a window wins; the padding holds
+minus infinity), or reduce the last two axes of ``windows(x, kernel_size, stride)`` as
+``avg_pool2d`` does.
 
 Not handled: unbatched (c, h, w) input, adaptive pooling, returned indices.
 """
@@ -9,16 +11,17 @@ Not handled: unbatched (c, h, w) input, adaptive pooling, returned indices.
 from __future__ import annotations
 
 from itertools import product
+from math import isfinite
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
-from cnncourse._arguments import IMAGES, check_tensor, pair
+from cnncourse._arguments import IMAGES, IntOrPair, check_tensor, pair
 from cnncourse.convolution import windows
 from cnncourse.geometry import conv_output_size
-from cnncourse.locality import IntOrPair
+from cnncourse.locality import _window_view
 
 
 def max_pool2d_loops(
@@ -57,17 +60,20 @@ def max_pool2d_loops(
     tensor([[[[4., 5.],
               [7., 8.]]]])
     """
-    x, (kh, kw), (sh, sw), (dh, dw) = _prepare(
+    padded, (kh, kw), (sh, sw), (dh, dw) = _prepare(
         x, kernel_size, stride, padding, dilation, ceil_mode, fill=-torch.inf
     )
-    out_h, out_w = conv_output_size(tuple(x.shape[2:]), (kh, kw), (sh, sw), 0, (dh, dw))
+    (ph, pw), (h, w) = pair("padding", padding, 0), x.shape[2:]
+    out_h, out_w = conv_output_size(tuple(padded.shape[2:]), (kh, kw), (sh, sw), 0, (dh, dw))
+    rows, columns = range(ph, ph + h), range(pw, pw + w)
     y = []
     for p, q in product(range(out_h), range(out_w)):
-        best = x[:, :, p * sh, q * sw]
-        for i, j in product(range(kh), range(kw)):
-            pixel = x[:, :, p * sh + i * dh, q * sw + j * dw]
-            # Strictly larger: among equals the first one keeps the place, and gets the gradient.
-            best = torch.where((pixel > best) | pixel.isnan(), pixel, best)
+        window = [(p * sh + i * dh, q * sw + j * dw) for i, j in product(range(kh), range(kw))]
+        # Image first: so the padding never takes over, not even from a pixel of minus infinity.
+        window.sort(key=lambda place: place[0] not in rows or place[1] not in columns)
+        best, *others = (padded[:, :, i, j] for i, j in window)
+        for pixel in others:
+            best = torch.where(_takes_over(pixel, best), pixel, best)
         y.append(best)
     return torch.stack(y, dim=2).unflatten(2, (out_h, out_w))
 
@@ -91,8 +97,8 @@ def max_pool2d(
     stride : int or (int, int), optional
         Step between windows, 1 or more; the kernel size if not given.
     padding : int or (int, int), default 0
-        Pixels of minus infinity added on each side: they never win against a number. At most half
-        the kernel size, so that every window holds a real pixel.
+        Pixels of minus infinity added on each side: they never win against a pixel of the image.
+        At most half the kernel size.
     dilation : int or (int, int), default 1
         Step between the pixels of one window, 1 or more.
     ceil_mode : bool, default False
@@ -113,8 +119,8 @@ def max_pool2d(
     Notes
     -----
     The formula is that of :func:`max_pool2d_loops`. The gradient of an output goes to one pixel,
-    the largest; among equals to the first, row by row (padding counts as a pixel of minus
-    infinity). torch documents neither, but does the same for finite numbers.
+    the largest; among equals to the first, row by row; among several NaN to the last. torch
+    documents none of this, but does the same.
 
     Examples
     --------
@@ -123,11 +129,12 @@ def max_pool2d(
     tensor([[[[ 5.,  7.],
               [13., 15.]]]])
     """
-    x, kernel_size, stride, dilation = _prepare(
+    padded, *geometry = _prepare(
         x, kernel_size, stride, padding, dilation, ceil_mode, fill=-torch.inf
     )
-    view = windows(x, kernel_size, stride, dilation)
-    return _first_largest(view.flatten(4))  # change this line for another pooling
+    in_image = _counted(x, padding, tuple(padded.shape[2:]), count_include_pad=False)
+    winner = _winners(padded, in_image, *geometry)
+    return padded.flatten(2).gather(2, winner.flatten(2)).view(winner.shape)
 
 
 def avg_pool2d_loops(
@@ -264,9 +271,11 @@ def lp_pool2d(
     ----------
     x : Tensor of shape (n, c, h, w)
         Images; c, h and w are 1 or more. An odd p keeps the sign of negative numbers, as in
-        torch, so that a negative sum gives NaN.
+        torch, so that a negative sum gives NaN; under a p that is no integer a negative number
+        gives NaN itself.
     norm_type : float
-        The exponent p, more than 0.
+        The exponent p: any number but 0, and finite. Its limit at infinity is :func:`max_pool2d`
+        of ``abs(x)``.
     kernel_size : int or (int, int)
         Height and width of the window, 1 or more.
     stride : int or (int, int), optional
@@ -300,8 +309,8 @@ def lp_pool2d(
     """
     if isinstance(norm_type, bool) or not isinstance(norm_type, (int, float)):
         raise TypeError(f"`norm_type` must be a number, got {norm_type!r}")
-    if not norm_type > 0:
-        raise ValueError(f"`norm_type` must be more than 0, got {norm_type}")
+    if norm_type == 0 or not isfinite(norm_type):
+        raise ValueError(f"`norm_type` must be a finite number other than 0, got {norm_type}")
     check_tensor("x", x, IMAGES)
     kh, kw = pair("kernel_size", kernel_size, 1)
     total = kh * kw * avg_pool2d(x**norm_type, (kh, kw), stride, ceil_mode=ceil_mode)
@@ -309,12 +318,33 @@ def lp_pool2d(
     return torch.where(total == 0, 0, total) ** (1 / norm_type)
 
 
-def _first_largest(
-    values: Float[Tensor, "n c out_h out_w kh_kw"],
-) -> Float[Tensor, "n c out_h out_w"]:
-    """Return the largest number along the last axis; the first of equals gets the gradient."""
-    # argmax promises the first of equals, max and amax do not (amax spreads the gradient).
-    return values.gather(4, values.argmax(4, keepdim=True)).squeeze(4)
+def _takes_over(pixel: Tensor, best: Tensor) -> Tensor:
+    """Tell where a later pixel of a window takes the place of the best one so far."""
+    # Strictly larger: among equals the first one keeps the place, and gets the gradient.
+    return (pixel > best) | pixel.isnan()  # change this line for another pooling
+
+
+@torch.no_grad()
+def _winners(
+    padded: Float[Tensor, "n c h w"],
+    in_image: Float[Tensor, "1 1 h w"],
+    kernel_size: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+) -> Int64[Tensor, "n c out_h out_w"]:
+    """Return which pixel wins each window, as its number in the flattened padded image."""
+    layer = kernel_size, stride, dilation
+    number = torch.arange(in_image.numel(), device=padded.device).view(in_image.shape)
+    pixels, numbers = _window_view(padded, *layer), _window_view(number, *layer)
+    # The first pixel of the image leads, so that the padding never takes over, not even from -inf.
+    first = _window_view(in_image, *layer).flatten(4).argmax(4, keepdim=True)
+    winner = numbers.flatten(4).gather(4, first).squeeze(4).expand(pixels.shape[:4])
+    best = padded.flatten(2).gather(2, winner.flatten(2)).view(winner.shape)
+    for i, j in product(*map(range, kernel_size)):
+        wins = _takes_over(pixels[..., i, j], best)
+        best = torch.where(wins, pixels[..., i, j], best)
+        winner = torch.where(wins, numbers[..., i, j], winner)
+    return winner
 
 
 def _counted(

@@ -17,7 +17,9 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from cnncourse._arguments import IMAGES, check_integer, check_tensor, pair
+from cnncourse._arguments import IMAGES, IntOrPair, check_integer, check_tensor, pair
+
+Shift = tuple[int, int] | list[int]  # (dy, dx)
 
 
 def _check_shift(name: str, value: int) -> int:
@@ -27,7 +29,7 @@ def _check_shift(name: str, value: int) -> int:
     return value
 
 
-def _shift_pair(name: str, value: tuple[int, int]) -> tuple[int, int]:
+def _shift_pair(name: str, value: Shift) -> tuple[int, int]:
     """Read a (dy, dx) pair of integers of either sign."""
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise ValueError(f"`{name}` must be a pair (dy, dx), got {value!r}")
@@ -115,10 +117,10 @@ def _interior(y: Tensor, shift: tuple[int, int], margin: int) -> Tensor:
 def equivariance_error(
     f: Callable[[Tensor], Tensor],
     x: Float[Tensor, "*lead h w"],
-    shift: tuple[int, int],
+    shift: Shift,
     mode: str = "circular",
     margin: int | None = None,
-    output_shift: tuple[int, int] | None = None,
+    output_shift: Shift | None = None,
 ) -> float:
     """Measure how far ``f`` is from moving its output along with its input.
 
@@ -272,7 +274,7 @@ def _votes(model: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
 
 
 def blur_pool2d(
-    x: Float[Tensor, "n c h w"], kernel_size: int = 3, stride: int | tuple[int, int] = 2
+    x: Float[Tensor, "n c h w"], kernel_size: int = 3, stride: IntOrPair = 2
 ) -> Float[Tensor, "n c _ _"]:
     """Blur each channel with a binomial filter, then keep every ``stride``-th pixel.
 

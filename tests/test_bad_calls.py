@@ -364,6 +364,24 @@ def test_good_call_is_accepted(f):
     f(**GOOD[f])
 
 
+def pairs_of(f: Callable) -> dict[str, tuple]:
+    """Write every size of a good call that may be a pair as one."""
+    alone = ONE_NUMBER | ({"kernel_size"} if f is shift.blur_pool2d else set())
+    return {
+        name: value if isinstance(value, tuple) else (value, value)
+        for name, value in GOOD[f].items()
+        if isinstance(value, (int, tuple)) and name in {*SMALLEST, "shift"} - alone
+    }
+
+
+# The annotations are checked in every test, so they too must allow a list.
+@pytest.mark.parametrize("f", [f for f in GOOD if pairs_of(f)], ids=lambda f: f.__name__)
+def test_pair_may_be_a_list(f):
+    pairs = pairs_of(f)
+    lists = {name: list(pair) for name, pair in pairs.items()}
+    torch.testing.assert_close(f(**GOOD[f] | lists), f(**GOOD[f] | pairs), rtol=0, atol=0)
+
+
 @pytest.mark.usefixtures("as_installed")
 @pytest.mark.parametrize("case", CASES, ids=name_of)
 def test_bad_call_names_the_argument_and_the_value(case):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from cnncourse.convolution import conv1x1, conv2d, conv2d_loops, im2col, windows
+from cnncourse.convolution import BLOCK, conv1x1, conv2d, conv2d_loops, im2col, windows
 from cnncourse.geometry import conv_output_size
 from tests.compare import FORWARD, assert_same_as_torch, random_tensor, relative_error
 
@@ -119,6 +119,13 @@ def test_conv2d_passes_gradcheck(bias, groups):
 def test_conv2d_passes_gradgradcheck():
     inputs = layer((1, 2, 3, 4), (2, 2, 3), 1)
     assert torch.autograd.gradgradcheck(lambda *tensors: conv2d(*tensors, padding=1), inputs)
+
+
+@pytest.mark.parametrize("n", [BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 3])
+def test_conv2d_joins_its_blocks_in_the_order_of_the_images(n):
+    tensors = layer((n, 2, 4, 5), (3, 2, 3), 1)
+    assert_same_as_torch(conv2d, F.conv2d, *tensors)
+    assert conv2d(*tensors).is_contiguous()
 
 
 @pytest.mark.parametrize("form", [conv2d, conv2d_loops])
@@ -231,6 +238,12 @@ def test_im2col_times_the_kernels_is_the_convolution():
     assert relative_error(y, conv2d(x, weight, padding="same")) <= FORWARD[DOUBLE]
 
 
+def test_im2col_copies_even_where_a_view_would_do():
+    x = torch.arange(6.0).reshape(1, 1, 2, 3)
+    im2col(x, 1).zero_()
+    assert x.flatten().tolist() == [0, 1, 2, 3, 4, 5]
+
+
 def test_im2col_passes_gradcheck_and_takes_an_empty_batch():
     assert torch.autograd.gradcheck(lambda x: im2col(x, 2, 2, 1), random_tensor(1, 2, 3, 4))
     assert im2col(torch.zeros(0, 2, 5, 5), 3).shape == (0, 18, 9)
@@ -249,7 +262,7 @@ BAD_CALLS = [
         (X[0], W),
         {},
         ValueError,
-        r"`x` must have 4 dimensions \(n, c, h, w\), got shape \(4, 5, 6\)",
+        r"`x` must have 4 dimensions \(n, c, h, w\), got shape \(4, 5, 6\); x\[None\] makes one",
     ),
     ((X.long(), W), {}, TypeError, "`x` must have a floating-point dtype, got torch.int64"),
     (([[1.0]], W), {}, TypeError, "`x` must be a torch.Tensor, got list"),

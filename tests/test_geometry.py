@@ -299,6 +299,15 @@ GOOD = {
     same_padding: {"kernel_size": 3},
     layer_table: {"model": nn.Sequential(nn.Conv2d(1, 2, 3)), "input_shape": (1, 5, 5)},
 }
+
+
+class Nothing(nn.Module):
+    """Leave no row, as older torch does where a kernel overhangs an input without data."""
+
+    def forward(self, x):
+        return x[:, :, :0]
+
+
 BAD_CALLS = [
     (same_padding, {"kernel_size": 0}, ValueError, ["`kernel_size`", "at least 1", "0"]),
     (same_padding, {"dilation": 0}, ValueError, ["`dilation`", "at least 1", "0"]),
@@ -306,6 +315,7 @@ BAD_CALLS = [
     (layer_table, {"model": nn.ReLU()}, TypeError, ["`model`", "nn.Sequential", "ReLU"]),
     (layer_table, {"model": nn.Sequential(nn.LazyLinear(2))}, ValueError, ["`model`", "0.weight"]),
     (layer_table, {"model": nn.Sequential(nn.BatchNorm1d(2))}, ValueError, ["`0`", "(1, 5, 5)"]),
+    (layer_table, {"model": nn.Sequential(Nothing())}, ValueError, ["`0`", "nothing is left"]),
     (layer_table, {"input_shape": ()}, ValueError, ["`input_shape`", "()"]),
     (layer_table, {"input_shape": 28}, ValueError, ["`input_shape`", "28"]),
     (layer_table, {"input_shape": (1, 0, 5)}, ValueError, ["`input_shape`", "at least 1", "0"]),

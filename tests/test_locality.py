@@ -20,6 +20,7 @@ from cnncourse.locality import (
     layer_window,
     locally_connected2d,
     measured_receptive_field,
+    named_layers,
     receptive_field,
 )
 from tests.compare import assert_same_as_torch, random_tensor, relative_error
@@ -149,6 +150,12 @@ def test_layer_window_knows_which_norms_look_at_one_pixel():
     assert layer_window(nn.BatchNorm2d(3, track_running_stats=False)) is None
     assert layer_window(nn.InstanceNorm2d(3)) is None
     assert layer_window(nn.GroupNorm(1, 3)) is None
+
+
+@pytest.mark.usefixtures("as_installed")
+def test_named_layers_refuses_what_is_no_stack():
+    with pytest.raises(TypeError, match=r"`model` must be an nn\.Sequential, got ReLU"):
+        list(named_layers(nn.ReLU()))
 
 
 def test_box_clips_and_finds_its_centre():

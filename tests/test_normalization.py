@@ -1,4 +1,4 @@
-"""The four normalisations against torch, against their moments, and folded into a convolution."""
+"""The four normalizations against torch, against their moments, and folded into a convolution."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_group_norm_spans_instance_and_layer_norm():
 
 
 def test_batch_norm_of_two_values_by_hand():
-    # Mean 2; the biased variance 1 normalises, the unbiased one, 2, is remembered.
+    # Mean 2; the biased variance 1 normalizes, the unbiased one, 2, is remembered.
     x = torch.tensor([[1.0], [3.0]], dtype=DOUBLE)
     mean, var = torch.zeros(1, dtype=DOUBLE), torch.ones(1, dtype=DOUBLE)
     y = batch_norm(x, mean, var, training=True, momentum=0.5, eps=3.0)
@@ -239,7 +239,7 @@ def test_batch_norm_module_exchanges_its_state_with_torch(options):
 
 
 def trained(bn: nn.Module) -> nn.Module:
-    """Give a normalisation statistics and parameters that differ from 0 and 1."""
+    """Give a normalization statistics and parameters that differ from 0 and 1."""
     c = bn.num_features
     with torch.no_grad():
         for own, value in zip((bn.running_mean, bn.running_var), statistics(c), strict=True):
@@ -260,7 +260,7 @@ def trained(bn: nn.Module) -> nn.Module:
     padding_mode=st.sampled_from(["zeros", "reflect"]),
     dtype=st.sampled_from([SINGLE, DOUBLE]),
 )
-def test_fold_batch_norm_equals_convolution_and_normalisation(
+def test_fold_batch_norm_equals_convolution_and_normalization(
     kind, bias, affine, groups, padding, padding_mode, dtype
 ):
     conv = nn.Conv2d(

@@ -117,6 +117,26 @@ def test_max_pool2d_padding_never_wins(form):
     assert form(x, 2, 1, 1).eq(-7).all()
 
 
+# -inf twice, so that whole windows hold nothing else, with and without padding beside them.
+SPECIAL = torch.tensor([torch.nan, torch.inf, -torch.inf, -torch.inf, 0.0, 1.0], dtype=DOUBLE)
+
+
+@pytest.mark.parametrize("form", [max_pool2d, max_pool2d_loops])
+@pytest.mark.parametrize("values", [SPECIAL, SPECIAL[1:], SPECIAL[2:4]], ids=["nan", "inf", "-inf"])
+@pytest.mark.parametrize("case", range(0, len(MAX_GRID), 5))
+def test_max_pool2d_sends_the_gradient_of_special_values_where_torch_does(form, values, case):
+    (n, c, h, w), *options = MAX_GRID[case]
+    generator = torch.Generator().manual_seed(case)
+    x = values[torch.randint(len(values), (n, c, h, w), generator=generator)].requires_grad_()
+    y, expected = form(x, *options), F.max_pool2d(x, *options)
+    torch.testing.assert_close(y, expected, rtol=0, atol=0, equal_nan=True)
+    # Different whole numbers: their sums are exact, and a gradient in the wrong place shows.
+    upstream = torch.arange(1.0, y.numel() + 1, dtype=DOUBLE).view(y.shape)
+    grads = [torch.autograd.grad(out, x, upstream)[0] for out in (y, expected)]
+    assert torch.equal(*grads)
+    assert grads[0].sum() == upstream.sum()  # nothing is lost in the padding
+
+
 @pytest.mark.parametrize("form", [avg_pool2d, avg_pool2d_loops])
 def test_avg_pool2d_counts_by_hand(form):
     # A 3x3 image of ones, window 2, stride 2, one pixel of padding: windows of 1, 2, 2, 4 pixels.
@@ -152,6 +172,14 @@ def test_lp_pool2d_of_a_negative_sum_is_nan_as_in_torch():
     actual, expected = lp_pool2d(x, 3, 2), F.lp_pool2d(x, 3, 2)
     assert 0 < expected.isnan().sum() < expected.numel()
     torch.testing.assert_close(actual, expected, rtol=1e-12, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("p", [-1, -2, -2.5, 0.5])
+@pytest.mark.parametrize("layer", [(2,), ((3, 2), (1, 2), True)], ids=str)
+def test_lp_pool2d_of_a_negative_or_small_power_equals_torch(p, layer):
+    x = random_tensor(2, 2, 5, 7)
+    x = x if p == -2 else x.detach().abs().requires_grad_()
+    assert_same_as_torch(lambda x: lp_pool2d(x, p, *layer), lambda x: F.lp_pool2d(x, p, *layer), x)
 
 
 @pytest.mark.parametrize("p", [1, 2, 3])
@@ -229,7 +257,7 @@ BOTH_FORMS = [
         (X[0], 2),
         {},
         ValueError,
-        r"`x` must have 4 dimensions \(n, c, h, w\), got shape \(2, 5, 6\)",
+        r"`x` must have 4 dimensions \(n, c, h, w\), got shape \(2, 5, 6\); x\[None\] makes one",
     ),
     ((X.long(), 2), {}, TypeError, "`x` must have a floating-point dtype, got torch.int64"),
     ((None, 2), {}, TypeError, "`x` must be a torch.Tensor, got NoneType"),
@@ -261,7 +289,10 @@ BAD_CALLS = [
         for form in (avg_pool2d, avg_pool2d_loops)
         for value, error in ((0, ValueError), (1.5, TypeError))
     ],
-    (lp_pool2d, (X, 0, 2), {}, ValueError, "`norm_type` must be more than 0, got 0"),
+    *[
+        (lp_pool2d, (X, p, 2), {}, ValueError, f"`norm_type` must be a finite .* than 0, got {p}")
+        for p in (0, torch.inf, -torch.inf, torch.nan)
+    ],
     (lp_pool2d, (X, "2", 2), {}, TypeError, "`norm_type` must be a number, got '2'"),
 ]
 

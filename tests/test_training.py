@@ -136,7 +136,7 @@ def test_fit_trains_in_training_mode_and_restores_the_mode(mode: bool) -> None:
     assert all(layer.training is mode for layer in model.modules())
 
 
-def test_fit_leaves_a_normalised_model_alone_until_the_first_step() -> None:
+def test_fit_leaves_a_normalized_model_alone_until_the_first_step() -> None:
     model = nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(15, 3))
     fit(model, blobs(70), blobs(), epochs=1, batch_size=35, device="cpu")
     assert model[0].num_batches_tracked == 2
@@ -239,6 +239,13 @@ def test_fit_names_the_bad_argument(change: dict, error: type, message: str) -> 
     arguments = {"model": small_net(), "train": SPLIT, "device": "cpu", "epochs": 1} | change
     with pytest.raises(error, match=message):
         fit(**arguments)
+
+
+def test_fit_without_a_device_takes_the_gpu_where_there_is_one() -> None:
+    model = small_net()
+    fit(model, blobs(), epochs=1)
+    expected = "cuda" if torch.cuda.is_available() else "cpu"
+    assert {parameter.device.type for parameter in model.parameters()} == {expected}
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
