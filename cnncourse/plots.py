@@ -9,7 +9,7 @@ matplotlib, and nothing here touches the list of open figures.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 
 import numpy as np
 from jaxtyping import Float
@@ -190,6 +190,50 @@ def seed_strip(values: Mapping[str, Sequence[float]], label: str = "test accurac
     return figure
 
 
+def signals(
+    curves: Mapping[str, tuple[int, Float[Tensor, " w"]]], dots: str = "", label: str = "value"
+) -> Figure:
+    """Draw signals against time, each named at its end, one of them as dots.
+
+    Parameters
+    ----------
+    curves : mapping from name to (int, Tensor of shape (w,))
+        Time of the first number, and the numbers, one a time step.
+    dots : str, default ""
+        Name of a signal that is drawn as dots without a line, such as noisy readings.
+    label : str
+        What the numbers are.
+
+    Returns
+    -------
+    Figure
+        With one axes.
+
+    Raises
+    ------
+    ValueError
+        If there is no signal, more than seven or an empty one, or ``dots`` names none of them.
+
+    Examples
+    --------
+    >>> import torch
+    >>> figure = signals({"readings": (0, torch.rand(9)), "mean": (2, torch.rand(7))}, "readings")
+    >>> [len(line.get_xdata()) for line in figure.axes[0].lines]
+    [9, 7]
+    """
+    _check_curves("curves", {name: values for name, (_, values) in curves.items()})
+    if dots:
+        _check_choice("dots", dots, curves)
+    figure, axes = _one_axes()
+    for i, (name, (start, values)) in enumerate(curves.items()):
+        times = range(start, start + len(values))
+        style = {"ls": "", "marker": ".", "alpha": 0.6} if name == dots else {"ls": LINES[i]}
+        axes.plot(times, values.detach().cpu().numpy(), color=COLOURS[i], label=name, **style)
+    axes.set(xlabel="time step", ylabel=label)
+    _name_curves(axes)
+    return figure
+
+
 def image_grid(
     images: Float[Tensor, "n 1 h w"], titles: Sequence[str] | None = None, columns: int = 8
 ) -> Figure:
@@ -266,25 +310,30 @@ def kernels(weight: Float[Tensor, "c_out c_in kh kw"], columns: int = 8) -> Figu
     return figure
 
 
-def feature_maps(maps: Float[Tensor, "c h w"], columns: int = 8) -> Figure:
+def feature_maps(
+    maps: Float[Tensor, "c h w"], titles: Sequence[str] | None = None, columns: int = 8
+) -> Figure:
     """Draw the channels that one image leaves in a layer, on one common scale.
 
     Parameters
     ----------
     maps : Tensor, float, (c, h, w)
         Such as ``model[:3](images)[0]``.
+    titles : sequence of str, optional
+        One for each map, in place of the number of its channel.
     columns : int
         Channels a row, at least 1.
 
     Returns
     -------
     Figure
-        With c axes, each named by its channel, and a colour bar.
+        With c axes, each with its title, and a colour bar.
 
     Raises
     ------
     ValueError
-        If ``maps`` has not three dimensions or holds no channel, or ``columns`` is not positive.
+        If ``maps`` has not three dimensions or holds no channel, ``titles`` are not as many, or
+        ``columns`` is not positive.
 
     Examples
     --------
@@ -295,10 +344,57 @@ def feature_maps(maps: Float[Tensor, "c h w"], columns: int = 8) -> Figure:
     if maps.ndim != 3:
         raise ValueError(f"`maps` must have shape (c, h, w), got {tuple(maps.shape)}")
     low, high = (maps.min().item(), maps.max().item()) if maps.numel() else (0, 1)
-    names = [f"channel {c}" for c in range(len(maps))]
+    names = titles if titles is not None else [f"channel {c}" for c in range(len(maps))]
     # Viridis grows in lightness from end to end, so it is the same picture in grey.
     figure = _tiles("maps", maps, names, columns, cmap="viridis", vmin=low, vmax=high)
     figure.colorbar(figure.axes[0].images[0], ax=figure.axes, label="activation")
+    return figure
+
+
+def picture_and_maps(
+    picture: Float[Tensor, "h w"], maps: Mapping[str, Float[Tensor, "_ _"]]
+) -> Figure:
+    """Draw a picture and what kernels make of it: zero is mid-grey, negative is darker.
+
+    Parameters
+    ----------
+    picture : Tensor, float, (h, w)
+        Values in [0, 1], black for 0 and white for 1.
+    maps : mapping from name to Tensor, float, of two dimensions
+        Feature maps, drawn on one common scale; their sizes may differ.
+
+    Returns
+    -------
+    Figure
+        With an axes for the picture, one for each map, and a colour bar.
+
+    Raises
+    ------
+    ValueError
+        If there is no map, or the picture or a map has not two dimensions or is empty.
+
+    Examples
+    --------
+    >>> import torch
+    >>> figure = picture_and_maps(torch.rand(9, 8), {"left": torch.randn(9, 7)})
+    >>> [axes.get_title() for axes in figure.axes]
+    ['picture', 'left', '']
+    """
+    _check_filled("maps", maps)
+    for name, value in {"picture": picture, **maps}.items():
+        if value.ndim != 2 or value.numel() == 0:
+            raise ValueError(f"`{name}` must have shape (h, w), got {tuple(value.shape)}")
+    limit = max(value.detach().abs().max().item() for value in maps.values())
+    figure = Figure(figsize=(2.1 * (len(maps) + 1) + 0.6, 2.3), layout="constrained")
+    first, *others = figure.subplots(1, len(maps) + 1)
+    first.imshow(picture.detach().cpu().numpy(), cmap="gray", vmin=0, vmax=1)
+    norm = CenteredNorm(halfrange=limit or 1)
+    for axes, value in zip(others, maps.values(), strict=True):
+        axes.imshow(value.detach().cpu().numpy(), cmap="gray", norm=norm)
+    for axes, name in zip([first, *others], ["picture", *maps], strict=True):
+        axes.set_axis_off()
+        axes.set_title(name, size=9)
+    figure.colorbar(others[-1].images[0], ax=others, label="output")
     return figure
 
 
@@ -357,18 +453,18 @@ def _tiles(
     return figure
 
 
-def _check_choice(name: str, value: str, choices: Mapping[str, str]) -> None:
+def _check_choice(name: str, value: str, choices: Mapping[str, object]) -> None:
     if value not in choices:
         raise ValueError(f"`{name}` must be one of {', '.join(choices)}, got {value!r}")
 
 
-def _check_filled(name: str, values: Mapping[str, Sequence[object]]) -> None:
+def _check_filled(name: str, values: Mapping[str, Sized]) -> None:
     empty = [key for key, numbers in values.items() if len(numbers) == 0]
     if empty or not values:
         raise ValueError(f"`{name}` must hold numbers for each name, got none for {empty or 'any'}")
 
 
-def _check_curves(name: str, curves: Mapping[str, Sequence[object]]) -> None:
+def _check_curves(name: str, curves: Mapping[str, Sized]) -> None:
     _check_filled(name, curves)
     if len(curves) > len(COLOURS):
         raise ValueError(f"`{name}` must hold at most {len(COLOURS)} curves, got {len(curves)}")

@@ -217,7 +217,7 @@ def plain(text):
         text = re.sub(pattern, " ", text)
     text = re.sub(r"`([^`]*[A-Za-z_\[(][^`]*)`", lambda span: re.sub(r"\d", "#", span[0]), text)
     text = re.sub(
-        r"\$[^$]+\$", lambda math: re.sub(r"(?<!\d)[012](?![\d.,]\d|\d)", "#", math[0]), text
+        r"\$+[^$]+\$+", lambda math: re.sub(r"(?<!\d)[012](?![\d.,]\d|\d)", "#", math[0]), text
     )
     return " ".join(text.split())
 

@@ -34,6 +34,8 @@ EVERY = {
     "image_grid": lambda: plots.image_grid(PICTURES, list("abcde"), columns=3),
     "kernels": lambda: plots.kernels(PICTURES - 0.5, columns=2),
     "feature_maps": lambda: plots.feature_maps(PICTURES[:, 0]),
+    "signals": lambda: plots.signals({"a": (0, PICTURES[0, 0, 0]), "b": (3, PICTURES[1, 0, 0])}),
+    "picture_and_maps": lambda: plots.picture_and_maps(PICTURES[0, 0], {"a": PICTURES[1, 0, :2]}),
 }
 
 
@@ -181,6 +183,7 @@ BAD = [
     (lambda: plots.kernels(PICTURES[0]), r"\(c_out, c_in, kh, kw\), got \(1, 4, 6\)"),
     (lambda: plots.kernels(PICTURES[:0]), r"at least one picture, got \(0, 4, 6\)"),
     (lambda: plots.feature_maps(PICTURES), r"shape \(c, h, w\), got \(5, 1, 4, 6\)"),
+    (lambda: plots.feature_maps(PICTURES[:, 0], ["one"]), "`titles` must be 5.*got 1"),
     (lambda: plots.feature_maps(PICTURES[:0, 0]), r"at least one picture, got \(0, 4, 6\)"),
 ]
 
@@ -190,3 +193,40 @@ BAD = [
 def test_plots_name_the_bad_argument(draw, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         draw()
+
+
+def test_signals_start_at_their_time_and_dots_have_no_line() -> None:
+    curves = {"readings": (0, torch.tensor([1.0, 5.0, 2.0])), "mean": (1, torch.tensor([3.0, 4.0]))}
+    readings, mean = plots.signals(curves, dots="readings", label="position").axes[0].lines
+    assert mean.get_xydata().tolist() == [[1, 3], [2, 4]]
+    assert readings.get_xydata().tolist() == [[0, 1], [1, 5], [2, 2]]
+    assert (readings.get_linestyle(), mean.get_linestyle()) == ("None", "--")
+    assert readings.axes.get_ylabel() == "position"
+
+
+def test_signals_refuse_wrong_input() -> None:
+    with pytest.raises(ValueError, match=r"`curves` must hold numbers .* got none for any"):
+        plots.signals({})
+    with pytest.raises(ValueError, match=r"got none for \['mean'\]"):
+        plots.signals({"mean": (0, torch.zeros(0))})
+    with pytest.raises(ValueError, match="`dots` must be one of mean, got 'noise'"):
+        plots.signals({"mean": (0, torch.zeros(2))}, dots="noise")
+
+
+def test_picture_and_maps_share_a_scale_with_zero_in_the_middle() -> None:
+    maps = {"weak": torch.tensor([[0.0, 1.0]]), "strong": torch.tensor([[-4.0], [2.0]])}
+    picture, weak, strong, _ = plots.picture_and_maps(torch.eye(3), maps).axes
+    assert picture.images[0].get_clim() == (0, 1)
+    assert weak.images[0].norm.vmax == strong.images[0].norm.vmax == 4
+    assert weak.images[0].norm.vmin == -4
+    assert strong.images[0].get_array().tolist() == [[-4], [2]]
+    assert [axes.get_title() for axes in (picture, weak, strong)] == ["picture", "weak", "strong"]
+
+
+def test_picture_and_maps_refuse_wrong_input(as_installed) -> None:
+    with pytest.raises(ValueError, match="`maps` must hold numbers"):
+        plots.picture_and_maps(torch.eye(3), {})
+    with pytest.raises(ValueError, match=r"`picture` must have shape \(h, w\), got \(1, 3, 3\)"):
+        plots.picture_and_maps(torch.eye(3)[None], {"a": torch.eye(3)})
+    with pytest.raises(ValueError, match=r"`a` must have shape \(h, w\), got \(3, 0\)"):
+        plots.picture_and_maps(torch.eye(3), {"a": torch.zeros(3, 0)})

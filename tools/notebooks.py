@@ -53,6 +53,7 @@ def execute(notebook: NotebookNode, folder: Path) -> None:
         notebook,
         timeout=CELL_TIMEOUT,
         record_timing=False,
+        coalesce_streams=True,  # else a busy machine cuts printed text into more pieces
         resources={"metadata": {"path": folder}},
     ).execute(env={**os.environ, "PYTHONHASHSEED": "0"})
     notebook.metadata = NotebookNode(metadata)
