@@ -151,8 +151,15 @@ def find_foreign_requests(visit: Visit) -> list[str]:
 
 
 def find_broken_formulas(visit: Visit) -> list[str]:
-    """Formulas that were not set, or set with an error or an unknown command."""
-    return visit.page.evaluate(
+    """Formulas that were not set, or set with an error or an unknown command; dollars in prose."""
+    dollars = visit.page.evaluate(
+        """() => [...document.querySelectorAll("article :is(p, li, td, figcaption)")].map(box => {
+            const copy = box.cloneNode(true);
+            copy.querySelectorAll("code, pre, .math").forEach(part => part.remove());
+            return copy.textContent.replace(/\\s+/g, " ").trim();
+        }).filter(text => text.includes("$"))"""
+    )
+    return dollars + visit.page.evaluate(
         """() => [...document.querySelectorAll(".math")].filter(box => {
             const set = box.querySelector("mjx-container mjx-assistive-mml math");
             const wrong = "mjx-merror, [data-mjx-error], merror, mtext[mathcolor='red']";
@@ -443,6 +450,7 @@ DAMAGES: dict[str, tuple[Guard, str, str, str]] = {
         "mathjax/none.js",
         "pmatrix",
     ),
+    "formula cut by a new line": (find_broken_formulas, END, "<p>so $x = y</p>" + END, "so $x"),
     "formula with an error": (find_broken_formulas, r"\star", r"\frac{1}", "Missing argument"),
     "formula with an unknown command": (find_broken_formulas, r"\star", r"\starr", "19"),
     "image without alt": (find_images_without_words, ' alt="', ' title="', "logo.svg"),
