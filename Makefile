@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 SITE := _build/html/index.html
 CHAPTERS ?=
 
-.PHONY: help book test lab notebooks record bench lock repository clean
+.PHONY: help book test lab notebooks exercises mutants record bench lock repository clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,13 +25,19 @@ test: book ## lint, package tests, every notebook, the book's guards, the site i
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --cov=cnncourse
 
 lab: $(VENV)/ready ## open the chapters in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=book
 
 notebooks: $(VENV)/ready ## execute book/NN_topic.md into book/NN_topic.ipynb (CHAPTERS="book/08_lenet.md" for one)
 	$(BIN)/python -m tools.notebooks $(CHAPTERS)
+
+exercises: $(VENV)/ready ## write the learners' and the instructors' notebooks from exercises/ (CHAPTERS="exercises/03_...md" for one)
+	$(BIN)/python -m tools.exercises $(CHAPTERS)
+
+mutants: $(VENV)/ready ## count the wrong answers that each exercise's check rejects and names
+	$(BIN)/python -m tests.mutants
 
 record: $(VENV)/ready ## train every recipe over several seeds again (about an hour; goes on where it stopped)
 	$(BIN)/python -m benchmarks.record_lenet
