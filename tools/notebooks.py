@@ -5,8 +5,9 @@
     python -m tools.notebooks --check         write nothing; say which notebooks are out of date
 
 Two runs on one machine give the same bytes: cell ids follow the order of the cells, and times,
-versions, widget state and the files of a traceback are left out. A digest of all cells and outputs is kept in the notebook,
-so that an output edited by hand is noticed. A chapter that fails leaves its notebook as it was.
+versions, widget state and the files of a traceback are left out. A digest of all cells and outputs
+is kept in the notebook, so that an output edited by hand is noticed. A chapter that fails leaves
+its notebook as it was.
 """
 
 from __future__ import annotations

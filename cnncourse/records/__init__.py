@@ -1,8 +1,8 @@
 """Results of training runs that take too long for a notebook, with what is needed to repeat them.
 
 A record is a JSON file of this folder. It names the hardware and the versions, and holds one entry
-for each run: the recipe, the seed, every epoch's numbers. ``make record`` writes it anew. The seconds
-of a run are wall time on a machine that had other work to do: they say nothing about speed.
+for each run: the recipe, the seed, every epoch's numbers. ``make record`` writes it anew. The
+seconds of a run are wall time on a machine that had other work to do: they say nothing about speed.
 """
 
 from __future__ import annotations

@@ -1,0 +1,171 @@
+"""Checks for the exercises: hand in an answer, read what is wrong with it, ask for a hint.
+
+>>> import torch
+>>> from cnncourse import check
+>>> check("second_derivative_kernel", torch.tensor([1.0, -2.0, 1.0]))
+second_derivative_kernel: passed (1 of 1 cases right)
+
+The chapters' exercises are the modules beside this one that hold ``EXERCISES``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from importlib import import_module
+
+from torch import nn
+
+from cnncourse.checks.exercise import Exercise, generator
+from cnncourse.checks.judge import judge
+from cnncourse.checks.report import Report
+from cnncourse.checks.run import run
+
+__all__ = ["check", "hint", "names"]
+
+
+@cache
+def exercises() -> dict[str, Exercise]:
+    """Return every exercise by its name, in the order of the chapters."""
+    modules = [import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)]
+    found = [exercise for module in modules for exercise in getattr(module, "EXERCISES", ())]
+    return {exercise.name: exercise for exercise in sorted(found, key=lambda e: e.chapter)}
+
+
+def names() -> list[str]:
+    """Return the names of all exercises, in the order of the chapters.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> "corr2d" in names()
+    True
+    """
+    return list(exercises())
+
+
+def find(name: str) -> Exercise:
+    """Return an exercise by its name.
+
+    Parameters
+    ----------
+    name
+        One of :func:`names`.
+
+    Returns
+    -------
+    Exercise
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name; the message lists the nearest ones.
+    """
+    known = exercises()
+    if name in known:
+        return known[name]
+    near = get_close_matches(str(name), known, n=3, cutoff=0.4)
+    suggestion = f"Did you mean {' or '.join(map(repr, near))}?" if near else "See names()."
+    raise ValueError(f"`name` must be the name of an exercise, got {name!r}. {suggestion}")
+
+
+def check(name: str, answer: object, *, seed: int | str = 0) -> Report:
+    """Try an answer on many inputs and say what is wrong with it.
+
+    Parameters
+    ----------
+    name
+        Name of the exercise: one of :func:`names`.
+    answer
+        Your function. Where the exercise takes no arguments, the value itself will do.
+    seed
+        Whole number or text that decides the inputs: the same seed gives the same report.
+
+    Returns
+    -------
+    Report
+        It shows as text and in a notebook; ``.passed``, ``.score`` and ``.feedback`` hold the
+        result.
+
+    Raises
+    ------
+    ValueError
+        If there is no exercise of that name.
+    TypeError
+        If ``answer`` is no function and the exercise takes arguments.
+    NotImplementedError
+        If the answer still is the exercise's empty stub.
+
+    Examples
+    --------
+    >>> check("corr2d", lambda x, kernel: x)  # doctest: +ELLIPSIS
+    corr2d: not yet (0 of 8 cases right)
+    Smallest failing case:
+    ...
+    """
+    exercise = find(name)
+    cases = exercise.cases(generator(seed, name))
+    return judge(exercise, cases, run(exercise, _callable(exercise, answer), cases))
+
+
+def _callable(exercise: Exercise, answer: object) -> Callable:
+    """Return the answer as a function; a value becomes the function that returns it."""
+    is_function = callable(answer) and not isinstance(answer, nn.Module)
+    if is_function or (callable(answer) and exercise.parameters):
+        return answer
+    if exercise.parameters:
+        kind = type(answer).__name__
+        raise TypeError(f"`answer` must be a function {exercise.signature}, got a {kind}")
+    return lambda: answer
+
+
+@dataclass(frozen=True, repr=False)
+class Hint:
+    """A hint; it shows as its text."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+_given: Counter[str] = Counter()
+
+
+def hint(name: str) -> Hint:
+    """Give the next hint for an exercise: the first call a gentle one, each further call more.
+
+    Parameters
+    ----------
+    name
+        Name of the exercise.
+
+    Returns
+    -------
+    Hint
+        Its text, which says when it is the last.
+
+    Raises
+    ------
+    ValueError
+        If there is no exercise of that name.
+
+    Examples
+    --------
+    >>> hint("corr2d")  # doctest: +ELLIPSIS
+    Hint 1 of 3: ...
+    """
+    hints = find(name).hints
+    place = _given[name]
+    _given[name] += 1
+    if place >= len(hints):
+        return Hint(f"There are no more hints for {name}. The last was: {hints[-1]}")
+    return Hint(f"Hint {place + 1} of {len(hints)}: {inspect.cleandoc(hints[place])}")

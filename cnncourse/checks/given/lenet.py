@@ -1,0 +1,178 @@
+"""Chapter 8: pictures, models to train, and a short training that shows what a model is worth."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from cnncourse import datasets
+
+TRAINED, HELD_BACK = 800, 500
+EPOCHS, BATCH, RATE, MOMENTUM, WARM_UP = 3, 20, 0.02, 0.9, 0.4
+
+
+def pictures(first: int, count: int) -> Tensor:
+    """Read pictures of Fashion-MNIST's training file, (count, 1, 28, 28) in [0, 1].
+
+    Only the head of the file is unpacked: the whole of it takes most of a second.
+    """
+    pixels = _read("train-images-idx3-ubyte.gz", 16 + 784 * first, 784 * count)
+    return pixels.reshape(count, 1, 28, 28).float() / 255
+
+
+def labels(first: int, count: int) -> Tensor:
+    """Read the labels of these pictures, (count,) in 0..9."""
+    return _read("train-labels-idx1-ubyte.gz", 8 + first, count).long()
+
+
+def _read(file: str, first: int, count: int) -> Tensor:
+    with gzip.open(Path(datasets.__file__).parent / "fashion_mnist" / file) as stream:
+        data = stream.read(first + count)[first:]
+    return torch.from_numpy(np.frombuffer(data, np.uint8).copy())
+
+
+def try_model(answer: Callable) -> object:
+    """Build a model, look at its forward pass, train it briefly and ask it about new pictures.
+
+    Parameters
+    ----------
+    answer : callable
+        Gives the model.
+
+    Returns
+    -------
+    tuple, or str where there is no model
+        Number of parameters, shape of the logits of two pictures, names of the operators that
+        made them, predicted labels of the pictures held back.
+    """
+    model = answer()
+    if not isinstance(model, nn.Module):
+        return f"The answer returned a {type(model).__name__} where a model is expected."
+    model.eval()
+    with torch.no_grad(), _Operators() as used:
+        logits = model(pictures(0, 2))
+    parameters = sum(weight.numel() for weight in model.parameters())
+    if tuple(logits.shape) == (2, 10):
+        _train_briefly(model)
+    return parameters, tuple(logits.shape), tuple(used.names), _predict(model)
+
+
+class _Operators(TorchDispatchMode):
+    """Notes the names of all operators, whichever of torch's many doors they were called by."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # torch's own switch. Left on, the first operator would import the compiler: 2.5 seconds.
+        return False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.append(func._schema.name.removeprefix("aten::").rstrip("_"))
+        return func(*args, **(kwargs or {}))
+
+
+def _train_briefly(model: nn.Module) -> None:
+    """Descend with Nesterov's momentum; the size of the steps rises, then falls to nothing.
+
+    Written out, because the first use of ``torch.optim`` in a process takes seconds.
+    """
+    x, y = pictures(0, TRAINED), labels(0, TRAINED)
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    speeds = [torch.zeros_like(weight) for weight in weights]
+    batches = _shuffled()
+    model.train()
+    for step, batch in enumerate(batches):
+        model.zero_grad()
+        cross_entropy(model(x[batch]), y[batch]).backward()
+        done = (step + 1) / len(batches)
+        _descend(weights, speeds, RATE * min(done / WARM_UP, (1 - done) / (1 - WARM_UP)))
+
+
+def _shuffled() -> list[Tensor]:
+    shuffle = torch.Generator().manual_seed(0)
+    epochs = [torch.randperm(TRAINED, generator=shuffle).split(BATCH) for _ in range(EPOCHS)]
+    return [batch for epoch in epochs for batch in epoch]
+
+
+@torch.no_grad()
+def _descend(weights: list[nn.Parameter], speeds: list[Tensor], rate: float) -> None:
+    for weight, speed in zip(weights, speeds, strict=True):
+        if weight.grad is not None:
+            speed.mul_(MOMENTUM).add_(weight.grad)
+            weight.sub_(rate * (weight.grad + MOMENTUM * speed))
+
+
+def _predict(model: nn.Module) -> Tensor:
+    model.eval()
+    with torch.no_grad():
+        return model(pictures(TRAINED, HELD_BACK)).argmax(1)
+
+
+def perceptron(height: int, width: int, hidden: int, classes: int, seed: int) -> nn.Module:
+    """Build a network with one hidden layer."""
+    return _build(
+        seed,
+        lambda: nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(height * width, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, classes),
+        ),
+    )
+
+
+def forgetful(height: int, width: int, hidden: int, classes: int, seed: int) -> nn.Module:
+    """Build a network that drops a fifth of its hidden units while it is trained."""
+    return _build(
+        seed,
+        lambda: nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(height * width, hidden),
+            nn.ReLU(),
+            nn.Dropout(0.2),
+            nn.Linear(hidden, classes),
+        ),
+    )
+
+
+def _build(seed: int, make: Callable[[], nn.Module]) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return make()
+
+
+def train_on(answer: Callable, model: nn.Module, x: Tensor, y: Tensor) -> tuple:
+    """Hand a model to the answer, and look at what became of it.
+
+    Parameters
+    ----------
+    answer : callable
+        ``answer(model, x, y)`` trains the model in place; what it returns does not matter.
+    model : nn.Module
+        Maps pictures to logits.
+    x, y : Tensor
+        Pictures and labels.
+
+    Returns
+    -------
+    tuple
+        Whether a weight changed, whether all logits are finite, predicted labels.
+    """
+    before = [weight.detach().clone() for weight in model.parameters()]
+    answer(model, x, y)
+    pairs = zip(before, model.parameters(), strict=True)
+    changed = not all(torch.equal(old, new) for old, new in pairs)
+    model.eval()
+    with torch.no_grad():
+        logits = model(x)
+    return changed, bool(logits.isfinite().all()), logits.argmax(1)

@@ -1,0 +1,72 @@
+"""Compares outcomes with the reference; it never runs the answer.
+
+The outcomes may come from a sandbox, where the answer could have written them itself: they are
+data to compare, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cnncourse.checks.diagnosis import Findings, diagnose
+from cnncourse.checks.exercise import Call, Case, Exercise
+from cnncourse.checks.report import Report, show
+from cnncourse.checks.run import Outcome
+from cnncourse.checks.trial import Trial
+
+
+def judge(exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome]) -> Report:
+    """Hold outcomes against the reference.
+
+    Parameters
+    ----------
+    exercise
+        What was asked.
+    cases
+        The calls that were made.
+    outcomes
+        What came of them, in the same order.
+
+    Returns
+    -------
+    Report
+        With the smallest failing case and the likely mistake, if one failed.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many outcomes as cases.
+    """
+    trials = [
+        Trial(exercise, case, outcome, index).with_expected()
+        for index, (case, outcome) in enumerate(zip(cases, outcomes, strict=True))
+    ]
+    right = [trial for trial in trials if trial.is_right()]
+    wrong = sorted(set(trials) - set(right), key=lambda trial: (trial.case.size, trial.index))
+    if not wrong:
+        return Report(exercise.name, len(trials), len(right))
+    found = Findings(right, [trial.at_wrong_item() for trial in wrong])
+    return Report(exercise.name, len(trials), len(right), diagnose(found), _picture(found.first))
+
+
+def _picture(trial: Trial) -> tuple[tuple[str, str], ...]:
+    """Write the case for a reader: arguments, expected, got."""
+    names = trial.exercise.parameters
+    arguments = zip(names, trial.case.arguments, strict=True)
+    lines = [(name, _show(argument)) for name, argument in arguments]
+    if trial.expected is not None and not trial.exercise.accepts:
+        lines.append(("expected", show(trial.expected)))
+    return (*lines, ("got", _got(trial.outcome)))
+
+
+def _show(argument: object) -> str:
+    """Write an argument; a function or a model is its name and the data it was made from."""
+    if not isinstance(argument, Call):
+        return show(argument)
+    return f"{argument.name}({', '.join(map(_show, argument.data))})"
+
+
+def _got(outcome: Outcome) -> str:
+    if outcome.error:
+        return "\n".join([*outcome.traceback, outcome.error])
+    return f"a value of type {outcome.returned}" if outcome.returned else show(outcome.value)

@@ -1,0 +1,453 @@
+"""Exercises of chapter 6: the largest number of a window, its mean, and what ReLU can build."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Generator, Tensor
+
+from cnncourse.checks.exercise import Case, Exercise, Mistake, whole_numbers
+from cnncourse.pooling import avg_pool2d, max_pool2d
+
+# Shape of x, side of the window, stride: steps of the window's size, smaller and larger ones, and
+# sizes at which the last row or column fills no window.
+WHOLE_POOLS = [
+    ((1, 1, 2, 4), 2, 2),
+    ((1, 1, 4, 3), 2, 1),
+    ((1, 1, 3, 3), 2, 1),
+    ((1, 1, 3, 5), 2, 2),
+    ((1, 2, 3, 6), 2, 3),
+    ((2, 2, 5, 4), 3, 1),
+    ((1, 2, 7, 6), 3, 2),
+]
+FINE_POOLS = [((2, 3, 6, 5), 3, 2), ((1, 2, 5, 5), 2, 1)]
+
+
+def pools(random: Generator) -> list[Case]:
+    """Draw images of whole numbers, ties among them, one half below zero, then decimals."""
+    whole = [Case(whole_numbers(random, *shape), *sizes) for shape, *sizes in WHOLE_POOLS]
+    below_zero = Case(half_below_zero(random), 2, 2)
+    fine = [
+        Case(torch.randn(*shape, generator=random, dtype=torch.float64), *sizes)
+        for shape, *sizes in FINE_POOLS
+    ]
+    return [*whole, below_zero, *fine]
+
+
+def half_below_zero(random: Generator) -> Tensor:
+    """Draw an image of two windows: all of the left one is negative, all of the right positive."""
+    sign = torch.tensor([-1.0, -1.0, 1.0, 1.0])
+    return sign * whole_numbers(random, 1, 1, 2, 4).abs()
+
+
+def _crowded(x: Tensor, kernel_size: int, stride: int) -> Tensor:
+    """Pool windows that lie one step apart, as many as the stride leaves."""
+    out_h, out_w = max_pool2d(x, kernel_size, stride).shape[2:]
+    return max_pool2d(x, kernel_size, 1)[..., :out_h, :out_w]
+
+
+def _everywhere(pooled: Tensor, dim: int) -> Tensor:
+    """Give every channel, or every image, the largest number among them."""
+    return pooled.amax(dim, keepdim=True).expand_as(pooled)
+
+
+MAX_POOL2D = Exercise(
+    name="max_pool2d",
+    chapter=6,
+    signature="max_pool2d(x, kernel_size, stride)",
+    title="Max pooling",
+    minutes=20,
+    difficulty="easy",
+    points=2,
+    prerequisites=("the output size of chapter 4",),
+    graded="values, shape and dtype for any window and any stride, without torch's pooling",
+    reference=max_pool2d,
+    cases=pools,
+    forbidden=("pool",),
+    mistakes=(
+        Mistake("This is the mean of each window; the largest number is asked for.", avg_pool2d),
+        Mistake(
+            "This is the sum of each window; the largest number is asked for.",
+            lambda x, k, s: avg_pool2d(x, k, s, divisor_override=1),
+        ),
+        Mistake(
+            "This is the smallest number of each window; the largest is asked for.",
+            lambda x, k, s: -max_pool2d(-x, k, s),
+        ),
+        Mistake(
+            "Where a window holds only negative numbers, its largest must not become 0: start from "
+            "the window's first number or from minus infinity.",
+            lambda x, k, s: max_pool2d(x, k, s).relu(),
+        ),
+        Mistake(
+            "The numbers are compared without their sign.",
+            lambda x, k, s: max_pool2d(x.abs(), k, s),
+        ),
+        Mistake(
+            "The stride is ignored: the windows jump by their own size.",
+            lambda x, k, s: max_pool2d(x, k, k),
+        ),
+        Mistake(
+            "The stride is ignored: the windows lie one step apart.",
+            lambda x, k, s: max_pool2d(x, k, 1),
+        ),
+        Mistake(
+            "Window and stride are exchanged.",
+            lambda x, k, s: max_pool2d(x, s, k),
+        ),
+        Mistake(
+            "The shape is right, but the windows lie one step apart: window (p, q) starts at row "
+            "p * stride and column q * stride.",
+            _crowded,
+        ),
+        Mistake(
+            "A window that is not full must be left out: round the division by the stride down.",
+            lambda x, k, s: _hanging(x, k, s, -torch.inf),
+        ),
+        Mistake(
+            "The image is padded with zeros so that a last window fits; leave that window out.",
+            lambda x, k, s: _hanging(x, k, s, 0.0),
+        ),
+        Mistake(
+            "The last row and the last column of windows are missing.",
+            lambda x, k, s: max_pool2d(x, k, s)[..., :-1, :-1],
+        ),
+        Mistake(
+            "The largest number is taken over the channels too; each channel has its own.",
+            lambda x, k, s: _everywhere(max_pool2d(x, k, s), 1),
+        ),
+        Mistake(
+            "The largest number is taken over the channels, so that one channel is left; each has "
+            "its own.",
+            lambda x, k, s: max_pool2d(x, k, s).amax(1, keepdim=True),
+        ),
+        Mistake(
+            "Only the first row of each window is looked at.",
+            lambda x, k, s: max_pool2d(x[..., : x.shape[2] - k + 1, :], (1, k), s),
+        ),
+        Mistake(
+            "Only the first column of each window is looked at.",
+            lambda x, k, s: max_pool2d(x[..., : x.shape[3] - k + 1], (k, 1), s),
+        ),
+    ),
+    hints=(
+        "How many windows of side 3 with stride 2 fit into a side of 6? The rest of the side is "
+        "dropped.",
+        "Window (p, q) is x[:, :, p * stride : p * stride + k, q * stride : q * stride + k]. Its "
+        "largest number, for every image and channel at once, is .amax((2, 3)).",
+        "y = x.new_zeros(n, c, (h - k) // stride + 1, (w - k) // stride + 1), two loops over p and "
+        "q, and in them y[:, :, p, q] = window.amax((2, 3)).",
+    ),
+)
+
+
+def _hanging(x: Tensor, kernel_size: int, stride: int, fill: float) -> Tensor:
+    """Keep last windows that hang over the end, where there is ``fill``."""
+    longer = F.pad(x, (0, stride - 1, 0, stride - 1), value=fill)
+    return max_pool2d(longer, kernel_size, stride)
+
+
+MIN_POOL2D = Exercise(
+    name="min_pool2d",
+    chapter=6,
+    signature="min_pool2d(x, kernel_size, stride)",
+    title="Min pooling for free",
+    minutes=5,
+    difficulty="easy",
+    points=1,
+    prerequisites=("your `max_pool2d`",),
+    graded="values, shape and dtype, without any function that takes a minimum",
+    covers=("d2l 7.5, exercise 6",),
+    reference=lambda x, kernel_size, stride: -max_pool2d(-x, kernel_size, stride),
+    cases=pools,
+    forbidden=("min", "sort", "topk"),
+    mistakes=(
+        Mistake("This is max pooling: change the sign of what goes in.", max_pool2d),
+        Mistake(
+            "The sign is changed before pooling only: change it back after.",
+            lambda x, k, s: max_pool2d(-x, k, s),
+        ),
+        Mistake(
+            "The sign is changed after pooling only: change it before, too.",
+            lambda x, k, s: -max_pool2d(x, k, s),
+        ),
+        Mistake(
+            "This is the mean of each window.",
+            avg_pool2d,
+        ),
+        Mistake(
+            "This is the number next to zero; among negative numbers the smallest is the one "
+            "farthest from it.",
+            lambda x, k, s: -max_pool2d(-x.abs(), k, s),
+        ),
+        Mistake(
+            "Where a window holds only positive numbers, its smallest must not become 0.",
+            lambda x, k, s: -max_pool2d(-x, k, s).relu(),
+        ),
+        Mistake(
+            "The stride is ignored: the windows jump by their own size.",
+            lambda x, k, s: -max_pool2d(-x, k, k),
+        ),
+    ),
+    hints=(
+        "Among 3, 5 and 9 the smallest is 3. Among -3, -5 and -9, which is the largest?",
+        "Change every sign, pool, and change the signs back.",
+    ),
+)
+
+
+def mean_kernels(channels: int, k: int) -> tuple[Tensor, int]:
+    """Return one kernel of equal weights a channel, and as many groups as channels."""
+    return torch.full((channels, 1, k, k), 1 / k**2), channels
+
+
+AVG_POOL_AS_CONV = Exercise(
+    name="avg_pool_as_conv",
+    chapter=6,
+    signature="avg_pool_as_conv(channels, k)",
+    returns=("weight", "groups"),
+    title="Average pooling as a convolution",
+    minutes=15,
+    difficulty="medium",
+    points=2,
+    prerequisites=("groups of chapter 5",),
+    graded="shape and values of weight, and the number of groups",
+    covers=("d2l 7.5, exercise 1",),
+    reference=mean_kernels,
+    cases=lambda random: [
+        Case(1, 2),
+        Case(2, 1),
+        Case(3, 2),
+        Case(2, 3),
+        Case(*torch.randint(4, 8, (2,), generator=random).tolist()),
+    ],
+    mistakes=(
+        Mistake(
+            "The weights add up to k * k, so this is a sum; a mean divides by k * k.",
+            lambda channels, k: (torch.ones(channels, 1, k, k), channels),
+        ),
+        Mistake(
+            "A window has k * k numbers; the weights divide by k only.",
+            lambda channels, k: (torch.full((channels, 1, k, k), 1 / k), channels),
+        ),
+        Mistake(
+            "The weights divide by the channels too; each channel is averaged by itself.",
+            lambda channels, k: (torch.full((channels, 1, k, k), 1 / (channels * k**2)), channels),
+        ),
+        Mistake(
+            "Each output averages every channel. With groups, channel i needs one kernel of its "
+            "own: shape (channels, 1, k, k).",
+            lambda channels, k: (torch.full((channels, channels, k, k), 1 / k**2), channels),
+        ),
+        Mistake(
+            "Each output averages every channel. With groups, channel i needs one kernel of its "
+            "own, and nothing is divided by the channels: shape (channels, 1, k, k).",
+            lambda channels, k: (
+                torch.full((channels, channels, k, k), 1 / (channels * k**2)),
+                channels,
+            ),
+        ),
+        Mistake(
+            "The first axis of weight is the output channel, the second the input channels of one "
+            "group: shape (channels, 1, k, k), not (1, channels, k, k).",
+            lambda channels, k: (torch.full((1, channels, k, k), 1 / k**2), channels),
+        ),
+        Mistake(
+            "There is one kernel for all channels; each channel needs its own copy.",
+            lambda channels, k: (torch.full((1, 1, k, k), 1 / k**2), channels),
+        ),
+        Mistake(
+            "With one group every output would see every input channel: each channel is a group.",
+            lambda channels, k: (torch.full((channels, 1, k, k), 1 / k**2), 1),
+        ),
+        Mistake(
+            "This is right with groups=1, but most of its weights are zeros: as many groups as "
+            "channels need only shape (channels, 1, k, k).",
+            lambda channels, k: (
+                torch.eye(channels)[..., None, None].expand(-1, -1, k, k) / k**2,
+                1,
+            ),
+        ),
+        Mistake(
+            "The window's side is no number of groups: each channel is a group.",
+            lambda channels, k: (torch.full((channels, 1, k, k), 1 / k**2), k),
+        ),
+    ),
+    hints=(
+        "Which kernel gives the mean of a window of 2 by 2? Try it with `corr2d` on one channel.",
+        "With `groups=channels` the kernel of output channel i sees input channel i and no other. "
+        "How many input channels does such a kernel have?",
+        "weight has the shape (channels, 1, k, k), every number of it is 1 / k**2, and groups is "
+        "channels.",
+    ),
+)
+
+
+# Ways to a maximum that are not ReLU, as parts of operators' names.
+COMPARISONS = (
+    *("max", "min", "where", "clamp", "abs", "sign", "sort", "topk", "heaviside", "pool"),
+    *("aten.gt", "aten.ge", "aten.lt", "aten.le"),
+    *("_local_scalar", "tolist", "numpy", "__array__"),
+)
+
+
+def larger(a: Tensor, b: Tensor) -> Tensor:
+    """Return the larger of two: the package has none without a comparison."""
+    return a + (b - a).relu()
+
+
+def pairs_of_numbers(random: Generator) -> list[Case]:
+    """Draw pairs of tensors of one shape: both signs, ties, and no axes at all."""
+    shapes = [(), (3,), (2, 3), (4, 4), (3, 2, 2)]
+    whole = [Case(*(whole_numbers(random, *shape) for _ in "ab")) for shape in shapes]
+    tied = whole_numbers(random, 3, 4)
+    fine = [torch.randn(5, 3, generator=random, dtype=torch.float64) for _ in "ab"]
+    negative = Case(torch.tensor([-1.0, -4.0, 3.0]), torch.tensor([-3.0, -2.0, 1.0]))
+    return [negative, *whole, Case(tied, tied.flip(0)), Case(*fine)]
+
+
+MAX_WITH_RELU = Exercise(
+    name="max_with_relu",
+    chapter=6,
+    signature="max_with_relu(a, b)",
+    title="The larger of two, with ReLU alone",
+    minutes=10,
+    difficulty="medium",
+    points=2,
+    prerequisites=("ReLU",),
+    graded="values, shape and dtype for tensors of any shape, from torch.relu, + and - alone",
+    covers=("d2l 7.5, exercise 3.1",),
+    reference=larger,
+    cases=pairs_of_numbers,
+    forbidden=COMPARISONS,
+    mistakes=(
+        Mistake(
+            "This is relu(a - b), how far a lies above b: what must be added to it?",
+            lambda a, b: (a - b).relu(),
+        ),
+        Mistake(
+            "This is relu(b - a), how far b lies above a: what must be added to it?",
+            lambda a, b: (b - a).relu(),
+        ),
+        Mistake("This is the smaller of the two.", lambda a, b: a - (a - b).relu()),
+        Mistake(
+            "Where both are negative this gives 0: only a difference may go into ReLU.",
+            lambda a, b: larger(a, b).relu(),
+        ),
+        Mistake("This is relu(a) + relu(b), not the larger one.", lambda a, b: a.relu() + b.relu()),
+        Mistake("This is relu(a + b), not the larger one.", lambda a, b: (a + b).relu()),
+        Mistake(
+            "This is the distance between a and b.", lambda a, b: (a - b).relu() + (b - a).relu()
+        ),
+        Mistake(
+            "This is twice the larger one: a + b + |a - b| must be halved.",
+            lambda a, b: 2 * larger(a, b),
+        ),
+        Mistake(
+            "b was added where a belongs: relu(b - a) is what a lacks.",
+            lambda a, b: b + (b - a).relu(),
+        ),
+        Mistake(
+            "a was added where b belongs: relu(a - b) is what b lacks.",
+            lambda a, b: a + (a - b).relu(),
+        ),
+        Mistake("ReLU is missing: b + (a - b) is a again.", lambda a, b: a.clone()),
+        Mistake("ReLU is missing: a + (b - a) is b again.", lambda a, b: b.clone()),
+    ),
+    hints=(
+        "Take a = 2 and b = 5. How much must you add to a to get the larger one? And how much if "
+        "a = 5 and b = 2?",
+        "relu(b - a) is 3 in the first case and 0 in the second.",
+        "a + relu(b - a).",
+    ),
+)
+
+
+def quarters(random: Generator) -> list[Case]:
+    """Draw images of whole numbers, odd sides and negative numbers among them, then decimals."""
+    shapes = [(1, 1, 2, 4), (1, 1, 4, 5), (1, 2, 2, 2), (1, 1, 5, 4), (2, 2, 3, 6)]
+    whole = [Case(whole_numbers(random, *shape)) for shape in shapes]
+    below_zero = Case(half_below_zero(random))
+    fine = [(2, 3, 6, 4), (1, 2, 4, 4)]
+    return [below_zero, *whole] + [
+        Case(torch.randn(*shape, generator=random, dtype=torch.float64)) for shape in fine
+    ]
+
+
+def _corners(x: Tensor) -> list[Tensor]:
+    """Return the four numbers of every window, row by row, each as one picture."""
+    even = x[:, :, : x.shape[2] // 2 * 2, : x.shape[3] // 2 * 2]
+    return [even[:, :, i::2, j::2] for i in (0, 1) for j in (0, 1)]
+
+
+def largest_of_four(x: Tensor) -> Tensor:
+    """Pool windows of 2 by 2 in two rounds."""
+    a, b, c, d = _corners(x)
+    return larger(larger(a, b), larger(c, d))
+
+
+def _overlapping(x: Tensor) -> Tensor:
+    """Pool windows of 2 by 2 that lie one step apart."""
+    rows = larger(x[:, :, :-1], x[:, :, 1:])
+    return larger(rows[..., :-1], rows[..., 1:])
+
+
+MAX_POOL_WITH_RELU = Exercise(
+    name="max_pool_with_relu",
+    chapter=6,
+    signature="max_pool_with_relu(x)",
+    title="Max pooling from convolutions and ReLU",
+    minutes=25,
+    difficulty="hard",
+    points=3,
+    prerequisites=("your `max_with_relu`", "slices with a step, or convolutions with stride 2"),
+    graded="values, shape and dtype, from slices or convolutions and ReLU alone",
+    covers=("d2l 7.5, exercise 3.2",),
+    reference=largest_of_four,
+    cases=quarters,
+    forbidden=COMPARISONS,
+    mistakes=(
+        Mistake(
+            "Where all four numbers are negative this gives 0: only differences may go into ReLU.",
+            lambda x: largest_of_four(x).relu(),
+        ),
+        Mistake("This is the mean of the four numbers.", lambda x: sum(_corners(x)) / 4),
+        Mistake("This is the sum of the four numbers.", lambda x: sum(_corners(x))),
+        Mistake("This is the smallest of the four numbers.", lambda x: -largest_of_four(-x)),
+        Mistake(
+            "The windows overlap; they should lie two steps apart.",
+            _overlapping,
+        ),
+        Mistake(
+            "Only the upper two numbers of each window are compared.",
+            lambda x: larger(*_corners(x)[:2]),
+        ),
+        Mistake(
+            "Only the left two numbers of each window are compared.",
+            lambda x: larger(*_corners(x)[::2]),
+        ),
+        Mistake(
+            "Only the two numbers on the diagonal of each window are compared.",
+            lambda x: larger(*_corners(x)[::3]),
+        ),
+        Mistake(
+            "The larger ones of both rows are added; take the larger of these two once more.",
+            lambda x: larger(*_corners(x)[:2]) + larger(*_corners(x)[2:]),
+        ),
+        Mistake(
+            "The larger ones are taken along each row only; the rows are not compared yet.",
+            lambda x: larger(x[..., : x.shape[3] // 2 * 2 : 2], x[..., 1::2]),
+        ),
+    ),
+    hints=(
+        "The largest of four numbers is the larger of two numbers, each the larger of two. Where "
+        "do the upper left numbers of all windows stand?",
+        "x[:, :, 0::2, 0::2] holds the upper left numbers of all windows, and there are three more "
+        "such slices. If h or w is odd, they differ in size: cut x first.",
+        "With a, b, c and d for the four slices: max_with_relu(max_with_relu(a, b), "
+        "max_with_relu(c, d)).",
+    ),
+)
+
+
+EXERCISES = (MAX_POOL2D, MIN_POOL2D, AVG_POOL_AS_CONV, MAX_WITH_RELU, MAX_POOL_WITH_RELU)

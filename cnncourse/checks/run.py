@@ -1,0 +1,242 @@
+"""The only place that calls a learner's answer: it hands out copies and brings back data.
+
+Nothing here decides what is right. In a sandbox this module runs beside the answer, so what it
+returns is a statement of the answer's side, not a grade.
+
+Not handled: an answer that never returns (the sandbox has a clock), and one that hides a forbidden
+call in another thread or process.
+"""
+
+from __future__ import annotations
+
+import linecache
+import re
+import sysconfig
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import NoneType, TracebackType
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from cnncourse.checks.exercise import Case, Interface, fresh, is_strided, same
+
+LONGEST_ERROR = 400  # characters
+MOST_FRAMES = 4
+NOT_THE_LEARNERS = tuple(
+    f"{Path(folder).resolve()}/"
+    for folder in (
+        Path(__file__).parent.parent,
+        Path(torch.__file__).parent,
+        Path(np.__file__).parent,
+        sysconfig.get_path("stdlib"),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one call gave, as data only.
+
+    Attributes
+    ----------
+    value
+        Tensor, number, bool, str, None, or a tuple or list of these.
+    returned : str
+        Type of what was returned, where it is nothing of the above; the value is then None.
+    error : str
+        Type and message of the exception, where there was one; the value is then None.
+    traceback : tuple of str
+        The learner's own lines that led to the error, outermost first.
+    changed : tuple of int
+        Places of the arguments that the answer changed.
+    forbidden : tuple of str
+        Forbidden operators and functions that were called, in order.
+    """
+
+    value: object = None
+    returned: str = ""
+    error: str = ""
+    traceback: tuple[str, ...] = ()
+    changed: tuple[int, ...] = ()
+    forbidden: tuple[str, ...] = ()
+
+
+class NotDataError(TypeError):
+    """What the answer returned holds something that is not data; the message is its type."""
+
+
+def run(exercise: Interface, answer: Callable, cases: Sequence[Case]) -> list[Outcome]:
+    """Call the answer once a case.
+
+    Parameters
+    ----------
+    exercise
+        How to call it.
+    answer
+        The learner's function.
+    cases
+        What to call it with; every call gets its own copies.
+
+    Returns
+    -------
+    list of Outcome
+        One a case.
+
+    Raises
+    ------
+    NotImplementedError
+        If the answer is still the stub, which raises it without a message.
+    """
+    return [_call(exercise, answer, case, is_strided(i)) for i, case in enumerate(cases)]
+
+
+def _call(exercise: Interface, answer: Callable, case: Case, strided: bool) -> Outcome:
+    given = fresh(case.arguments, exercise.functions, strided)
+    # Held here because the answer could exchange the items of a list argument.
+    forbidden: list[str] = []
+    try:
+        value = _watched(exercise, answer, given, forbidden)
+        result = {"value": plain(value)}
+    except NotDataError as error:
+        result = {"returned": str(error)}
+    except (Exception, SystemExit) as error:
+        if _is_stub(error):
+            raise
+        result = {"error": _describe(error), "traceback": _own_lines(error.__traceback__)}
+    changed = [i for i, one in enumerate(case.arguments) if not same(given[i], one)]
+    return Outcome(**result, changed=tuple(changed), forbidden=tuple(dict.fromkeys(forbidden)))
+
+
+def _watched(exercise: Interface, answer: Callable, given: tuple, forbidden: list[str]) -> object:
+    """Call the answer with torch's random numbers fixed and the forbidden names watched."""
+    with ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng(devices=[]))
+        torch.manual_seed(0)
+        if exercise.forbidden:
+            stack.enter_context(_Operators(exercise.forbidden, forbidden))
+            stack.enter_context(_Functions(exercise.forbidden, forbidden))
+        return exercise.probe(answer, *given) if exercise.probe else answer(*given)
+
+
+class _Operators(TorchDispatchMode):
+    """Notes forbidden operators where every alias of torch ends: nn.Conv2d, F.conv2d, ..."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # torch's own switch. Left on, the first operator would import the compiler: 2.5 seconds.
+        return False
+
+    def __init__(self, names: tuple[str, ...], seen: list[str]) -> None:
+        super().__init__()
+        self.names, self.seen = names, seen
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        _note(func._schema.name.replace("::", "."), self.names, self.seen)
+        return func(*args, **(kwargs or {}))
+
+
+class _Functions(TorchFunctionMode):
+    """Notes forbidden functions that are no operator, such as ``torch.autograd.grad``."""
+
+    def __init__(self, names: tuple[str, ...], seen: list[str]) -> None:
+        super().__init__()
+        self.names, self.seen = names, seen
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        module = getattr(func, "__module__", None) or "torch"
+        _note(f"{module}.{getattr(func, '__name__', '')}", self.names, self.seen)
+        return func(*args, **(kwargs or {}))
+
+
+def _note(called: str, names: tuple[str, ...], seen: list[str]) -> None:
+    if any(name in called for name in names):
+        seen.append(called)
+
+
+def plain(value: object) -> object:
+    """Turn what an answer returned into data of exact types.
+
+    Parameters
+    ----------
+    value
+        Anything.
+
+    Returns
+    -------
+    object
+        Tensor on the CPU without history, number, bool, str, None, or tuple or list of these.
+        Arrays become tensors, and named tuples become tuples.
+
+    Raises
+    ------
+    NotDataError
+        If the value is or holds anything else, such as an object of a class of the learner's own.
+    """
+    kind = type(value)
+    if kind in (NoneType, bool, int, float, str):
+        return value
+    if kind is list:
+        return [plain(item) for item in value]
+    if issubclass(kind, tuple):
+        return tuple(plain(item) for item in tuple.__iter__(value))
+    if kind in (Tensor, nn.Parameter):
+        return _plain_tensor(value)
+    if kind is np.ndarray or (issubclass(kind, np.generic) and kind.__module__ == "numpy"):
+        return _plain_array(value)
+    raise NotDataError(kind.__name__)
+
+
+def _plain_tensor(value: Tensor) -> Tensor:
+    if value.layout is not torch.strided or value.is_complex() or value.is_quantized:
+        raise NotDataError(f"tensor of layout {value.layout} and dtype {value.dtype}")
+    copy = value.detach().to("cpu").resolve_neg()
+    return copy.clone(memory_format=torch.contiguous_format)
+
+
+def _plain_array(value: np.ndarray | np.generic) -> object:
+    if value.dtype.kind not in "biuf":
+        raise NotDataError(f"array of dtype {value.dtype}")
+    return torch.from_numpy(value.copy()) if isinstance(value, np.ndarray) else value.item()
+
+
+def _is_stub(error: BaseException) -> bool:
+    # torch's own NotImplementedError always has a message.
+    return type(error) is NotImplementedError and not error.args
+
+
+def _describe(error: BaseException) -> str:
+    """Write type and message in one short text, the same on every run."""
+    message = re.sub(r"0x[0-9a-f]+", "0x...", str(error)).strip()
+    if len(message) > LONGEST_ERROR:
+        message = message[:LONGEST_ERROR] + " ..."
+    return f"{type(error).__name__}: {message}".rstrip(": ")
+
+
+def _own_lines(traceback: TracebackType | None) -> tuple[str, ...]:
+    """Describe the frames of the learner's own code, the last few of them."""
+    lines = []
+    while traceback:
+        code = traceback.tb_frame.f_code
+        if _is_learners(code.co_filename):
+            lines.append(_frame(code.co_filename, traceback.tb_lineno, code.co_name))
+        traceback = traceback.tb_next
+    return tuple(lines[-MOST_FRAMES:])
+
+
+def _is_learners(file: str) -> bool:
+    path = str(Path(file).resolve())
+    return "site-packages" not in path and not path.startswith(NOT_THE_LEARNERS)
+
+
+def _frame(file: str, line: int, function: str) -> str:
+    # A notebook's cell is a file with a number for a name, another one on every run.
+    in_notebook = "ipykernel_" in file or file.startswith("<")
+    place = "" if in_notebook else f"{Path(file).name}, "
+    source = linecache.getline(file, line).strip()
+    return f"{place}line {line}, in {function}" + (f": {source}" if source else "")

@@ -1,0 +1,108 @@
+"""Read a submitted notebook as text: tolerant of what Jupyter and Colab write, bounded in size.
+
+Nothing of a notebook is run here. Outputs and metadata, a student's name among them, are dropped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+
+LARGEST_FILE = 10 << 20  # bytes; figures in the outputs make most of it
+MOST_CELLS = 2_000
+LARGEST_SOURCE = 1 << 20  # characters in all code cells together
+PERCENT_CELL = re.compile(r"^# ?%%.*$", re.MULTILINE)
+
+
+class UnreadableError(ValueError):
+    """A file that is no notebook; the message says why."""
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """The code of a notebook.
+
+    Attributes
+    ----------
+    name : str
+        File name.
+    cells : tuple of str
+        Source of the code cells, in order.
+    """
+
+    name: str
+    cells: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the code: equal for equal code, whatever the outputs."""
+        return hashlib.sha256(json.dumps(self.cells).encode()).hexdigest()
+
+
+def read_notebook(name: str, data: bytes) -> Notebook:
+    """Read the code cells of an .ipynb file, or of a .py file with ``# %%`` between cells.
+
+    Parameters
+    ----------
+    name : str
+        File name; its ending decides how the file is read.
+    data : bytes
+        Content, at most ``LARGEST_FILE`` bytes.
+
+    Returns
+    -------
+    Notebook
+        Its code.
+
+    Raises
+    ------
+    UnreadableError
+        If the file is too large, is not UTF-8 or not JSON, has no list of cells, or has more than
+        ``MOST_CELLS`` code cells or ``LARGEST_SOURCE`` characters of code.
+
+    Examples
+    --------
+    >>> read_notebook("a.py", b"x = 1").cells
+    ('x = 1',)
+    """
+    if len(data) > LARGEST_FILE:
+        raise UnreadableError(f"{name} is larger than {LARGEST_FILE >> 20} MB")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UnreadableError(f"{name} is not UTF-8 text") from None
+    cells = PERCENT_CELL.split(text) if name.endswith(".py") else _code_cells(name, text)
+    return Notebook(name, _bounded(name, tuple(cells)))
+
+
+def _code_cells(name: str, text: str) -> list[str]:
+    try:
+        notebook = json.loads(text)
+    except (ValueError, RecursionError):
+        raise UnreadableError(f"{name} is not a notebook: its JSON is broken") from None
+    cells = notebook.get("cells") if isinstance(notebook, dict) else None
+    if not isinstance(cells, list):
+        raise UnreadableError(f"{name} is not a notebook: it has no list of cells")
+    code = [c for c in cells if isinstance(c, dict) and c.get("cell_type") == "code"]
+    return [_source(name, cell.get("source", "")) for cell in code]
+
+
+def _source(name: str, source: object) -> str:
+    lines = source if isinstance(source, list) else [source]
+    if not all(isinstance(line, str) for line in lines):
+        raise UnreadableError(f"{name} has a cell whose source is not text")
+    return "".join(lines)
+
+
+def _bounded(name: str, cells: tuple[str, ...]) -> tuple[str, ...]:
+    if len(cells) > MOST_CELLS:
+        raise UnreadableError(
+            f"{name} has {len(cells):,} code cells, at most {MOST_CELLS:,} are read"
+        )
+    if (size := sum(map(len, cells))) > LARGEST_SOURCE:
+        raise UnreadableError(
+            f"{name} has {size:,} characters of code, at most {LARGEST_SOURCE:,} are read"
+        )
+    return cells

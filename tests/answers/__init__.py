@@ -1,0 +1,28 @@
+"""Answers as learners write them, one module a chapter: RIGHT and WRONG, by exercise.
+
+``RIGHT[name]`` lists functions that the check must accept; ``WRONG[name]`` lists pairs of a
+function and a part of the diagnosis that the check must give. They are written without a look at
+the mistakes in ``cnncourse.checks``, so that the check is tried on something it does not know.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable
+from importlib import import_module
+
+
+def topics() -> list[str]:
+    """List the chapters that have answers."""
+    return [module.name for module in pkgutil.iter_modules(__path__)]
+
+
+def collect(table: str) -> list[tuple[str, object]]:
+    """Return (exercise, entry) for every entry of RIGHT or WRONG, over all chapters."""
+    tables = [getattr(import_module(f"{__name__}.{topic}"), table) for topic in topics()]
+    return [(name, one) for table in tables for name, entries in table.items() for one in entries]
+
+
+def automatic(reference: Callable, how: Callable) -> Callable:
+    """Make a wrong answer out of a right one: ``how`` gets the right value and the arguments."""
+    return lambda *arguments: how(reference(*arguments), arguments)

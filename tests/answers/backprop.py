@@ -1,0 +1,689 @@
+"""Chapter 10, as learners write it."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+# conv1d_kernel_gradient
+
+
+def kernel_double_loop(x, delta):
+    size = len(x) - len(delta) + 1
+    grad = torch.zeros(size, dtype=x.dtype)
+    for k in range(size):
+        for i in range(len(delta)):
+            grad[k] += delta[i] * x[i + k]
+    return grad
+
+
+def kernel_slices(x, delta):
+    o = len(delta)
+    return torch.stack([x[k : k + o] @ delta for k in range(len(x) - o + 1)])
+
+
+def kernel_windows(x, delta):
+    return x.unfold(0, len(delta), 1) @ delta
+
+
+def kernel_shares(x, delta):
+    size = len(x) - len(delta) + 1
+    return sum(d * x[i : i + size] for i, d in enumerate(delta))
+
+
+def kernel_numpy(x, delta):
+    return np.correlate(x.numpy(), delta.numpy(), mode="valid")
+
+
+def kernel_convolved(x, delta):
+    return torch.from_numpy(np.convolve(x.numpy(), delta.numpy(), mode="valid"))
+
+
+def kernel_turned(x, delta):
+    return kernel_windows(x, delta).flip(0)
+
+
+def kernel_mean(x, delta):
+    return (x.unfold(0, len(delta), 1) * delta).mean(dim=1)
+
+
+def kernel_overwritten(x, delta):
+    size = len(x) - len(delta) + 1
+    grad = torch.zeros(size, dtype=x.dtype)
+    for k in range(size):
+        for i in range(len(delta)):
+            grad[k] = delta[i] * x[i + k]
+    return grad
+
+
+def kernel_first_output(x, delta):
+    size = len(x) - len(delta) + 1
+    return torch.stack([delta[0] * x[k] for k in range(size)])
+
+
+def kernel_one_short(x, delta):
+    o = len(delta)
+    grad = torch.zeros(len(x) - o, dtype=x.dtype)
+    for k in range(len(x) - o):
+        grad[k] = (x[k : k + o] * delta).sum()
+    return grad
+
+
+def kernel_stops_early(x, delta):
+    o = len(delta)
+    grad = torch.zeros(len(x) - o + 1, dtype=x.dtype)
+    for k in range(len(x) - o):
+        grad[k] = (x[k : k + o] * delta).sum()
+    return grad
+
+
+def kernel_no_delta(x, delta):
+    return x.unfold(0, len(delta), 1).sum(1)
+
+
+def kernel_full(x, delta):
+    return torch.from_numpy(np.convolve(x.numpy(), delta.numpy()))
+
+
+def kernel_like_x(x, delta):
+    grad = torch.zeros_like(x)
+    for k in range(len(x)):
+        for i in range(len(delta)):
+            if i + k < len(x):
+                grad[k] += delta[i] * x[i + k]
+    return grad
+
+
+def kernel_negative(x, delta):
+    return -kernel_slices(x, delta)
+
+
+def kernel_torch(x, delta):
+    return F.conv1d(x[None, None], delta[None, None])[0, 0]
+
+
+def kernel_autograd(x, delta):
+    kernel = torch.zeros(len(x) - len(delta) + 1, dtype=x.dtype, requires_grad=True)
+    y = x.unfold(0, len(kernel), 1) @ kernel
+    y.backward(delta)
+    return kernel.grad
+
+
+# conv2d_backward
+
+
+def conv_back_places(grad_output, x, weight, stride, padding):
+    h, w = x.shape[2:]
+    kh, kw = weight.shape[2:]
+    oh, ow = grad_output.shape[2:]
+    padded = F.pad(x, (padding, padding, padding, padding))
+    grad_padded, grad_weight = torch.zeros_like(padded), torch.zeros_like(weight)
+    for a in range(kh):
+        for b in range(kw):
+            rows = slice(a, a + stride * (oh - 1) + 1, stride)
+            cols = slice(b, b + stride * (ow - 1) + 1, stride)
+            grad_weight[:, :, a, b] = torch.einsum(
+                "noij,ncij->oc", grad_output, padded[:, :, rows, cols]
+            )
+            grad_padded[:, :, rows, cols] += torch.einsum(
+                "noij,oc->ncij", grad_output, weight[:, :, a, b]
+            )
+    grad_x = grad_padded[:, :, padding : padding + h, padding : padding + w]
+    return grad_x, grad_weight, grad_output.sum(dim=(0, 2, 3))
+
+
+def conv_back_windows(grad_output, x, weight, stride, padding):
+    h, w = x.shape[2:]
+    kh, kw = weight.shape[2:]
+    padded = F.pad(x, [padding] * 4)
+    grad_padded, grad_weight = torch.zeros_like(padded), torch.zeros_like(weight)
+    for i in range(grad_output.shape[2]):
+        for j in range(grad_output.shape[3]):
+            top, left = i * stride, j * stride
+            window = padded[:, :, top : top + kh, left : left + kw]
+            delta = grad_output[:, :, i, j]
+            grad_weight += torch.tensordot(delta, window, dims=([0], [0]))
+            grad_padded[:, :, top : top + kh, left : left + kw] += torch.tensordot(
+                delta, weight, dims=1
+            )
+    grad_x = grad_padded[:, :, padding : padding + h, padding : padding + w]
+    return grad_x, grad_weight, grad_output.sum((0, 2, 3))
+
+
+def conv_back_loops(grad_output, x, weight, stride, padding):
+    (n, _, h, w), (o, _, kh, kw) = x.shape, weight.shape
+    grad_x, grad_weight = torch.zeros_like(x), torch.zeros_like(weight)
+    grad_bias = torch.zeros(o, dtype=x.dtype)
+    _, _, oh, ow = grad_output.shape
+    for m, k, i, j in itertools.product(range(n), range(o), range(oh), range(ow)):
+        delta = grad_output[m, k, i, j]
+        grad_bias[k] += delta
+        for a, b in itertools.product(range(kh), range(kw)):
+            row, col = i * stride + a - padding, j * stride + b - padding
+            if 0 <= row < h and 0 <= col < w:
+                grad_x[m, :, row, col] += delta * weight[k, :, a, b]
+                grad_weight[k, :, a, b] += delta * x[m, :, row, col]
+    return grad_x, grad_weight, grad_bias
+
+
+def conv_back_columns(grad_output, x, weight, stride, padding):
+    size = tuple(weight.shape[2:])
+    columns = F.unfold(x, size, padding=padding, stride=stride)
+    delta = grad_output.flatten(2)
+    grad_weight = torch.einsum("nol,nkl->ok", delta, columns).reshape(weight.shape)
+    grad_columns = weight.flatten(1).T @ delta
+    grad_x = F.fold(grad_columns, tuple(x.shape[2:]), size, padding=padding, stride=stride)
+    return grad_x, grad_weight, delta.sum((0, 2))
+
+
+def conv_back_numpy(grad_output, x, weight, stride, padding):
+    d, x, weight = grad_output.numpy(), x.numpy(), weight.numpy()
+    h, w = x.shape[2:]
+    (kh, kw), (oh, ow) = weight.shape[2:], d.shape[2:]
+    padded = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    grad_padded, grad_weight = np.zeros_like(padded), np.zeros_like(weight)
+    for a, b in itertools.product(range(kh), range(kw)):
+        place = np.s_[:, :, a : a + stride * oh : stride, b : b + stride * ow : stride]
+        seen = padded[place][:, :, :oh, :ow]
+        grad_weight[:, :, a, b] = np.einsum("noij,ncij->oc", d, seen)
+        grad_padded[place][:, :, :oh, :ow] += np.einsum("noij,oc->ncij", d, weight[:, :, a, b])
+    grad_x = grad_padded[:, :, padding : padding + h, padding : padding + w]
+    return grad_x, grad_weight, d.sum((0, 2, 3))
+
+
+def full_correlation(grad_output, x, weight, stride, padding, flip=True):
+    """Insert zeros, frame, correlate with the kernel: the formula of the chapter."""
+    n, o, oh, ow = grad_output.shape
+    h, w = x.shape[2:]
+    kh, kw = weight.shape[2:]
+    spread = torch.zeros(n, o, h + 2 * padding - kh + 1, w + 2 * padding - kw + 1, dtype=x.dtype)
+    spread[:, :, : oh * stride : stride, : ow * stride : stride] = grad_output
+    framed = F.pad(spread, (kw - 1, kw - 1, kh - 1, kh - 1))
+    kernel = weight.flip(2, 3) if flip else weight
+    windows = framed.unfold(2, kh, 1).unfold(3, kw, 1)
+    grad = torch.einsum("noijab,ocab->ncij", windows, kernel)
+    return grad[:, :, padding : padding + h, padding : padding + w]
+
+
+def conv_back_formula(grad_output, x, weight, stride, padding):
+    _, grad_weight, grad_bias = conv_back_columns(grad_output, x, weight, stride, padding)
+    return full_correlation(grad_output, x, weight, stride, padding), grad_weight, grad_bias
+
+
+def conv_back_unflipped(grad_output, x, weight, stride, padding):
+    _, grad_weight, grad_bias = conv_back_columns(grad_output, x, weight, stride, padding)
+    grad_x = full_correlation(grad_output, x, weight, stride, padding, flip=False)
+    return grad_x, grad_weight, grad_bias
+
+
+def conv_back_frame_kept(grad_output, x, weight, stride, padding):
+    padded = F.pad(x, [padding] * 4)
+    return conv_back_windows(grad_output, padded, weight, stride, 0)
+
+
+def conv_back_leftover_lost(grad_output, x, weight, stride, padding):
+    kh, kw = weight.shape[2:]
+    oh, ow = grad_output.shape[2:]
+    reached_h, reached_w = (oh - 1) * stride + kh, (ow - 1) * stride + kw
+    padded = F.pad(x, [padding] * 4)[:, :, :reached_h, :reached_w]
+    grads = conv_back_windows(grad_output, padded, weight, stride, 0)
+    bottom, right = (
+        min(p + n, r)
+        for p, n, r in zip((padding, padding), x.shape[2:], (reached_h, reached_w), strict=True)
+    )
+    return grads[0][:, :, padding:bottom, padding:right], *grads[1:]
+
+
+def conv_back_overwrites(grad_output, x, weight, stride, padding):
+    _, grad_weight, grad_bias = conv_back_windows(grad_output, x, weight, stride, padding)
+    h, w = x.shape[2:]
+    kh, kw = weight.shape[2:]
+    grad_padded = torch.zeros_like(F.pad(x, [padding] * 4))
+    for i in range(grad_output.shape[2]):
+        for j in range(grad_output.shape[3]):
+            top, left = i * stride, j * stride
+            grad_padded[:, :, top : top + kh, left : left + kw] = torch.tensordot(
+                grad_output[:, :, i, j], weight, dims=1
+            )
+    return grad_padded[:, :, padding : padding + h, padding : padding + w], grad_weight, grad_bias
+
+
+def conv_back_no_stride(grad_output, x, weight, stride, padding):
+    h, w = x.shape[2:]
+    kh, kw = weight.shape[2:]
+    padded = F.pad(x, [padding] * 4)
+    grad_padded, grad_weight = torch.zeros_like(padded), torch.zeros_like(weight)
+    for i in range(grad_output.shape[2]):
+        for j in range(grad_output.shape[3]):
+            window = padded[:, :, i : i + kh, j : j + kw]
+            delta = grad_output[:, :, i, j]
+            grad_weight += torch.einsum("no,ncab->ocab", delta, window)
+            grad_padded[:, :, i : i + kh, j : j + kw] += torch.einsum(
+                "no,ocab->ncab", delta, weight
+            )
+    grad_x = grad_padded[:, :, padding : padding + h, padding : padding + w]
+    return grad_x, grad_weight, grad_output.sum((0, 2, 3))
+
+
+def conv_back_weight_no_stride(grad_output, x, weight, stride, padding):
+    grad_x, _, grad_bias = conv_back_places(grad_output, x, weight, stride, padding)
+    _, grad_weight, _ = conv_back_no_stride(grad_output, x, weight, stride, padding)
+    return grad_x, grad_weight, grad_bias
+
+
+def conv_back_mean_weight(grad_output, x, weight, stride, padding):
+    grad_x, grad_weight, grad_bias = conv_back_places(grad_output, x, weight, stride, padding)
+    return grad_x, grad_weight / len(x), grad_bias
+
+
+def conv_back_first_image(grad_output, x, weight, stride, padding):
+    grad_x, _, _ = conv_back_places(grad_output, x, weight, stride, padding)
+    _, grad_weight, grad_bias = conv_back_places(grad_output[:1], x[:1], weight, stride, padding)
+    return grad_x, grad_weight, grad_bias
+
+
+def conv_back_bias_mean(grad_output, x, weight, stride, padding):
+    grad_x, grad_weight, _ = conv_back_places(grad_output, x, weight, stride, padding)
+    return grad_x, grad_weight, grad_output.mean((0, 2, 3))
+
+
+def conv_back_bias_per_image(grad_output, x, weight, stride, padding):
+    grad_x, grad_weight, _ = conv_back_places(grad_output, x, weight, stride, padding)
+    return grad_x, grad_weight, grad_output.sum((2, 3))
+
+
+def conv_back_bias_total(grad_output, x, weight, stride, padding):
+    grad_x, grad_weight, _ = conv_back_places(grad_output, x, weight, stride, padding)
+    return grad_x, grad_weight, grad_output.sum()
+
+
+def conv_back_no_bias(grad_output, x, weight, stride, padding):
+    return conv_back_places(grad_output, x, weight, stride, padding)[:2]
+
+
+def conv_back_other_order(grad_output, x, weight, stride, padding):
+    grad_x, grad_weight, grad_bias = conv_back_places(grad_output, x, weight, stride, padding)
+    return grad_weight, grad_x, grad_bias
+
+
+def conv_back_weight_turned(grad_output, x, weight, stride, padding):
+    grad_x, grad_weight, grad_bias = conv_back_places(grad_output, x, weight, stride, padding)
+    return grad_x, grad_weight.flip((2, 3)), grad_bias
+
+
+def conv_back_autograd(grad_output, x, weight, stride, padding):
+    x, weight = x.clone().requires_grad_(), weight.clone().requires_grad_()
+    columns = F.unfold(x, tuple(weight.shape[2:]), padding=padding, stride=stride)
+    y = (weight.flatten(1) @ columns).reshape(grad_output.shape)
+    grad_x, grad_weight = torch.autograd.grad(y, (x, weight), grad_output)
+    return grad_x, grad_weight, grad_output.sum((0, 2, 3))
+
+
+def conv_back_library(grad_output, x, weight, stride, padding):
+    grad_x = torch.nn.grad.conv2d_input(x.shape, weight, grad_output, stride, padding)
+    grad_weight = torch.nn.grad.conv2d_weight(x, weight.shape, grad_output, stride, padding)
+    return grad_x, grad_weight, grad_output.sum((0, 2, 3))
+
+
+# max_pool2d_backward
+
+
+def pool_back_loops(grad_output, x, kernel_size, stride):
+    grad = torch.zeros_like(x)
+    n, c, oh, ow = grad_output.shape
+    for a, b, i, j in itertools.product(range(n), range(c), range(oh), range(ow)):
+        top, left = i * stride, j * stride
+        window = x[a, b, top : top + kernel_size, left : left + kernel_size]
+        row, col = divmod(window.flatten().argmax().item(), kernel_size)
+        grad[a, b, top + row, left + col] += grad_output[a, b, i, j]
+    return grad
+
+
+def pool_back_columns(grad_output, x, kernel_size, stride):
+    n, c, h, w = x.shape
+    columns = F.unfold(x.reshape(n * c, 1, h, w), kernel_size, stride=stride)
+    winner = F.one_hot(columns.argmax(1), kernel_size**2).mT.to(x.dtype)
+    shares = winner * grad_output.reshape(n * c, 1, -1)
+    return F.fold(shares, (h, w), kernel_size, stride=stride).reshape(n, c, h, w)
+
+
+def pool_back_scatter(grad_output, x, kernel_size, stride):
+    n, c, h, w = x.shape
+    numbers = torch.arange(h * w).reshape(h, w)
+    places = numbers.unfold(0, kernel_size, stride).unfold(1, kernel_size, stride)
+    windows = x.unfold(2, kernel_size, stride).unfold(3, kernel_size, stride)
+    winner = windows.flatten(4).argmax(-1)
+    places = places.flatten(2).expand(n, c, -1, -1, -1)
+    chosen = places.gather(-1, winner[..., None])[..., 0]
+    grad = x.new_zeros(n, c, h * w)
+    return grad.scatter_add(2, chosen.flatten(2), grad_output.flatten(2)).reshape(x.shape)
+
+
+def pool_back_searching(grad_output, x, kernel_size, stride):
+    grad = torch.zeros_like(x)
+    n, c, oh, ow = grad_output.shape
+    for a, b, i, j in itertools.product(range(n), range(c), range(oh), range(ow)):
+        best, place = -float("inf"), None
+        for row in range(i * stride, i * stride + kernel_size):
+            for col in range(j * stride, j * stride + kernel_size):
+                if x[a, b, row, col] > best:
+                    best, place = x[a, b, row, col], (a, b, row, col)
+        grad[place] += grad_output[a, b, i, j]
+    return grad
+
+
+def pool_back_mask(grad_output, x, kernel_size, stride):
+    grad = torch.zeros_like(x)
+    for i in range(grad_output.shape[2]):
+        for j in range(grad_output.shape[3]):
+            rows = slice(i * stride, i * stride + kernel_size)
+            cols = slice(j * stride, j * stride + kernel_size)
+            window = x[:, :, rows, cols]
+            mask = window == window.amax((2, 3), keepdim=True)
+            grad[:, :, rows, cols] += mask * grad_output[:, :, i, j, None, None]
+    return grad
+
+
+def pool_back_shared(grad_output, x, kernel_size, stride):
+    grad = torch.zeros_like(x)
+    for i in range(grad_output.shape[2]):
+        for j in range(grad_output.shape[3]):
+            rows = slice(i * stride, i * stride + kernel_size)
+            cols = slice(j * stride, j * stride + kernel_size)
+            window = x[:, :, rows, cols]
+            mask = window == window.amax((2, 3), keepdim=True)
+            mask = mask / mask.sum((2, 3), keepdim=True)
+            grad[:, :, rows, cols] += mask * grad_output[:, :, i, j, None, None]
+    return grad
+
+
+def pool_back_last(grad_output, x, kernel_size, stride):
+    grad = torch.zeros_like(x)
+    n, c, oh, ow = grad_output.shape
+    for a, b, i, j in itertools.product(range(n), range(c), range(oh), range(ow)):
+        best, place = -float("inf"), None
+        for row in range(i * stride, i * stride + kernel_size):
+            for col in range(j * stride, j * stride + kernel_size):
+                if x[a, b, row, col] >= best:
+                    best, place = x[a, b, row, col], (a, b, row, col)
+        grad[place] += grad_output[a, b, i, j]
+    return grad
+
+
+def pool_back_assigns(grad_output, x, kernel_size, stride):
+    grad = torch.zeros_like(x)
+    n, c, oh, ow = grad_output.shape
+    for a, b, i, j in itertools.product(range(n), range(c), range(oh), range(ow)):
+        top, left = i * stride, j * stride
+        window = x[a, b, top : top + kernel_size, left : left + kernel_size]
+        row, col = divmod(window.flatten().argmax().item(), kernel_size)
+        grad[a, b, top + row, left + col] = grad_output[a, b, i, j]
+    return grad
+
+
+def pool_back_average(grad_output, x, kernel_size, stride):
+    grad = torch.zeros_like(x)
+    for i in range(grad_output.shape[2]):
+        for j in range(grad_output.shape[3]):
+            top, left = i * stride, j * stride
+            share = grad_output[:, :, i, j, None, None] / kernel_size**2
+            grad[:, :, top : top + kernel_size, left : left + kernel_size] += share
+    return grad
+
+
+def pool_back_ones(grad_output, x, kernel_size, stride):
+    return pool_back_loops(torch.ones_like(grad_output), x, kernel_size, stride)
+
+
+def pool_back_times_value(grad_output, x, kernel_size, stride):
+    return pool_back_columns(grad_output, x, kernel_size, stride) * x
+
+
+def pool_back_side_by_side(grad_output, x, kernel_size, stride):
+    grad = torch.zeros_like(x)
+    n, c, oh, ow = grad_output.shape
+    for a, b, i, j in itertools.product(range(n), range(c), range(oh), range(ow)):
+        top, left = i * kernel_size, j * kernel_size
+        window = x[a, b, top : top + kernel_size, left : left + kernel_size]
+        if window.numel():
+            row, col = divmod(window.flatten().argmax().item(), window.shape[1])
+            grad[a, b, top + row, left + col] += grad_output[a, b, i, j]
+    return grad
+
+
+def pool_back_from_zero(grad_output, x, kernel_size, stride):
+    grad = torch.zeros_like(x)
+    n, c, oh, ow = grad_output.shape
+    for a, b, i, j in itertools.product(range(n), range(c), range(oh), range(ow)):
+        best, place = 0.0, (a, b, i * stride, j * stride)
+        for row in range(i * stride, i * stride + kernel_size):
+            for col in range(j * stride, j * stride + kernel_size):
+                if x[a, b, row, col] > best:
+                    best, place = x[a, b, row, col], (a, b, row, col)
+        grad[place] += grad_output[a, b, i, j]
+    return grad
+
+
+def pool_back_smallest(grad_output, x, kernel_size, stride):
+    return pool_back_scatter(grad_output, -x, kernel_size, stride)
+
+
+def pool_back_cropped(grad_output, x, kernel_size, stride):
+    oh, ow = grad_output.shape[2:]
+    rows, cols = (oh - 1) * stride + kernel_size, (ow - 1) * stride + kernel_size
+    return pool_back_loops(grad_output, x[:, :, :rows, :cols], kernel_size, stride)
+
+
+def pool_back_library(grad_output, x, kernel_size, stride):
+    x = x.clone().requires_grad_()
+    F.max_pool2d(x, kernel_size, stride).backward(grad_output)
+    return x.grad
+
+
+def pool_back_indices(grad_output, x, kernel_size, stride):
+    _, where = F.max_pool2d(x, kernel_size, stride, return_indices=True)
+    grad = torch.zeros_like(x).flatten(2)
+    return grad.scatter_add(2, where.flatten(2), grad_output.flatten(2)).reshape(x.shape)
+
+
+# numeric_gradient
+
+
+def numeric_indices(f, x, step):
+    grad = torch.zeros_like(x)
+    for index in np.ndindex(*x.shape):
+        up, down = x.clone(), x.clone()
+        up[index] += step
+        down[index] -= step
+        grad[index] = (f(up) - f(down)) / (2 * step)
+    return grad
+
+
+def numeric_flat(f, x, step):
+    slopes = []
+    for k in range(x.numel()):
+        bump = torch.zeros(x.numel(), dtype=x.dtype)
+        bump[k] = step
+        bump = bump.reshape(x.shape)
+        slopes.append((f(x + bump).item() - f(x - bump).item()) / (2 * step))
+    return torch.tensor(slopes, dtype=x.dtype).reshape(x.shape)
+
+
+def numeric_eye(f, x, step):
+    bumps = step * torch.eye(x.numel(), dtype=x.dtype).reshape(-1, *x.shape)
+    return torch.stack([(f(x + b) - f(x - b)) / (2 * step) for b in bumps]).reshape(x.shape)
+
+
+def numeric_put_back(f, x, step):
+    x = x.clone(memory_format=torch.contiguous_format)
+    flat, grad = x.view(-1), torch.zeros_like(x)
+    for k in range(flat.numel()):
+        old = flat[k].item()
+        flat[k] = old + step
+        up = f(x)
+        flat[k] = old - step
+        down = f(x)
+        flat[k] = old
+        grad.view(-1)[k] = (up - down) / (2 * step)
+    return grad
+
+
+def numeric_forward(f, x, step):
+    grad = torch.zeros_like(x)
+    for index in np.ndindex(*x.shape):
+        up = x.clone()
+        up[index] += step
+        grad[index] = (f(up) - f(x)) / step
+    return grad
+
+
+def numeric_one_step(f, x, step):
+    return numeric_indices(f, x, step) * 2
+
+
+def numeric_only_halved(f, x, step):
+    return numeric_indices(f, x, step) * step
+
+
+def numeric_precedence(f, x, step):
+    grad = torch.zeros_like(x)
+    for index in np.ndindex(*x.shape):
+        up, down = x.clone(), x.clone()
+        up[index] += step
+        down[index] -= step
+        grad[index] = (f(up) - f(down)) / 2 * step
+    return grad
+
+
+def numeric_half_steps(f, x, step):
+    return numeric_indices(f, x, step / 2)
+
+
+def numeric_stays(f, x, step):
+    here, grad = x.clone(), torch.zeros_like(x)
+    for index in np.ndindex(*x.shape):
+        up, down = here.clone(), here.clone()
+        up[index] += step
+        down[index] -= step
+        grad[index] = (f(up) - f(down)) / (2 * step)
+        here[index] += step
+    return grad
+
+
+def numeric_all_at_once(f, x, step):
+    return torch.ones_like(x) * (f(x + step) - f(x - step)) / (2 * step)
+
+
+def numeric_row(f, x, step):
+    return numeric_indices(f, x, step).flatten()
+
+
+def numeric_in_place(f, x, step):
+    grad = torch.zeros_like(x)
+    for index in np.ndindex(*x.shape):
+        x[index] += step
+        up = f(x)
+        x[index] -= 2 * step
+        grad[index] = (up - f(x)) / (2 * step)
+    return grad
+
+
+def numeric_exact(f, x, step):
+    x = x.clone().requires_grad_()
+    return torch.autograd.grad(f(x), x)[0]
+
+
+def numeric_functional(f, x, step):
+    return torch.autograd.functional.jacobian(f, x)
+
+
+def numeric_other_sign(f, x, step):
+    return numeric_indices(f, x, -step) * -1
+
+
+def numeric_number(f, x, step):
+    return (f(x + step) - f(x - step)) / (2 * step)
+
+
+RIGHT = {
+    "conv1d_kernel_gradient": [
+        *(kernel_double_loop, kernel_slices, kernel_windows, kernel_shares, kernel_numpy),
+    ],
+    "conv2d_backward": [
+        *(conv_back_places, conv_back_windows, conv_back_loops, conv_back_columns),
+        *(conv_back_numpy, conv_back_formula),
+    ],
+    "max_pool2d_backward": [
+        *(pool_back_loops, pool_back_columns, pool_back_scatter, pool_back_searching),
+    ],
+    "numeric_gradient": [numeric_indices, numeric_flat, numeric_eye, numeric_put_back],
+}
+
+WRONG = {
+    "conv1d_kernel_gradient": [
+        (kernel_convolved, "delta runs backwards"),
+        (kernel_turned, "The result runs backwards"),
+        (kernel_mean, "averaged"),
+        (kernel_overwritten, "Only the last output counts"),
+        (kernel_first_output, "Only the first output counts"),
+        (kernel_one_short, "The last weight is missing"),
+        (kernel_stops_early, "never filled"),
+        (kernel_no_delta, "without delta"),
+        (kernel_full, "the full convolution"),
+        (kernel_like_x, "the length of x"),
+        (kernel_negative, "sign is reversed"),
+        (kernel_torch, "calls `torch.conv1d`"),
+        (kernel_autograd, "calls `torch._tensor.backward`"),
+    ],
+    "conv2d_backward": [
+        (conv_back_unflipped, "In `grad_x`: The kernel is turned"),
+        (conv_back_frame_kept, "In `grad_x`: The frame of the padding"),
+        (conv_back_leftover_lost, "no window reaches are missing"),
+        (conv_back_overwrites, "Where windows overlap"),
+        (conv_back_no_stride, "In `grad_x`: The stride is not used"),
+        (conv_back_weight_no_stride, "In `grad_weight`: The stride is not used"),
+        (conv_back_mean_weight, "In `grad_weight`: It is averaged over the images"),
+        (conv_back_first_image, "In `grad_weight`: Only the first image"),
+        (conv_back_weight_turned, "In `grad_weight`: The kernel's gradient is turned"),
+        (conv_back_bias_mean, "In `grad_bias`: It is averaged over images and positions"),
+        (conv_back_bias_per_image, "In `grad_bias`: The positions are added, the images are not"),
+        (conv_back_bias_total, "In `grad_bias`"),
+        (conv_back_no_bias, "returned 2 items where 3 are expected"),
+        (conv_back_other_order, "In `grad_x`"),
+        (conv_back_autograd, "calls `torch.autograd.grad`"),
+        (conv_back_library, "conv"),
+    ],
+    "max_pool2d_backward": [
+        (pool_back_mask, "all equal pixels get the whole gradient"),
+        (pool_back_shared, "shared out"),
+        (pool_back_last, "the last of the equal pixels wins"),
+        (pool_back_assigns, "wins several windows"),
+        (pool_back_average, "average pooling"),
+        (pool_back_ones, "marked with 1"),
+        (pool_back_times_value, "value is a factor"),
+        (pool_back_side_by_side, "side by side"),
+        (pool_back_from_zero, "starts at 0"),
+        (pool_back_smallest, "The smallest pixel wins"),
+        (pool_back_cropped, "no window reaches are missing"),
+        (pool_back_library, "calls `torch"),
+        (pool_back_indices, "calls `torch"),
+    ],
+    "numeric_gradient": [
+        (numeric_forward, "forward difference"),
+        (numeric_one_step, "divide by 2 * step, not by step"),
+        (numeric_precedence, "multiplied by the step"),
+        (numeric_only_halved, "halved, but not divided"),
+        (numeric_half_steps, "half a step away"),
+        (numeric_stays, "stays moved"),
+        (numeric_all_at_once, "All elements are moved at once"),
+        (numeric_row, "one long row"),
+        (numeric_in_place, "`x` was changed in place"),
+        (numeric_exact, "calls `torch.autograd.grad`"),
+        (numeric_functional, "calls `torch"),
+        (numeric_other_sign, "sign is reversed"),
+        (numeric_number, "broadcasting would hide that"),
+    ],
+}

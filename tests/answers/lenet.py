@@ -1,0 +1,351 @@
+"""Chapter 8, as learners write it."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import nn
+
+from cnncourse.training import fit
+
+# modern_lenet
+
+
+def he(model):
+    for layer in model.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+    return model
+
+
+def layers(activation=nn.ReLU, pool=nn.MaxPool2d, hidden=120):
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 5, padding=2),
+        activation(),
+        pool(2),
+        nn.Conv2d(6, 16, 5),
+        activation(),
+        pool(2),
+        nn.Flatten(),
+        nn.Linear(400, hidden),
+        activation(),
+        nn.Linear(hidden, 84),
+        activation(),
+        nn.Linear(84, 10),
+    )
+
+
+def model_sequential():
+    return he(layers())
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 6, kernel_size=5, padding="same")
+        self.conv2 = nn.Conv2d(6, 16, kernel_size=5)
+        self.fc1 = nn.Linear(16 * 5 * 5, 120)
+        self.fc2 = nn.Linear(120, 84)
+        self.fc3 = nn.Linear(84, 10)
+        for weight in self.parameters():
+            if weight.ndim > 1:
+                nn.init.kaiming_uniform_(weight, nonlinearity="relu")
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
+        x = F.max_pool2d(torch.relu(self.conv2(x)), 2)
+        x = F.relu(self.fc1(x.reshape(len(x), -1)))
+        return self.fc3(self.fc2(x).relu())
+
+
+def model_class():
+    return Net()
+
+
+def model_by_hand():
+    model = layers()
+    with torch.no_grad():
+        for layer in model:
+            if hasattr(layer, "weight"):
+                fan_in = layer.weight[0].numel()
+                layer.weight.copy_(torch.randn_like(layer.weight) * math.sqrt(2 / fan_in))
+                layer.bias.fill_(0)
+    return model
+
+
+def model_batch_norm():
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1, bias=False),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3, padding=1, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(16 * 7 * 7, 10),
+    )
+
+
+def model_lazy():
+    model = nn.Sequential(
+        *(nn.LazyConv2d(6, 5, padding=2), nn.LeakyReLU(0.01), nn.MaxPool2d(2)),
+        *(nn.LazyConv2d(16, 5), nn.LeakyReLU(0.01), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.LazyLinear(120), nn.LeakyReLU(0.01), nn.LazyLinear(10)),
+    )
+    model(torch.zeros(1, 1, 28, 28))
+    return he(model)
+
+
+def model_sigmoid():
+    return layers(nn.Sigmoid, nn.AvgPool2d)
+
+
+def model_sigmoid_he():
+    return he(layers(nn.Sigmoid))
+
+
+def model_tanh():
+    return he(layers(nn.Tanh))
+
+
+def model_average():
+    return he(layers(pool=nn.AvgPool2d))
+
+
+def model_first_weights():
+    return layers()
+
+
+def model_softmax():
+    return nn.Sequential(*model_sequential(), nn.Softmax(dim=1))
+
+
+def model_too_large():
+    return he(layers(hidden=256))
+
+
+def model_perceptron():
+    return he(nn.Sequential(nn.Flatten(), nn.Linear(784, 70), nn.ReLU(), nn.Linear(70, 10)))
+
+
+def model_no_padding():
+    model = layers()
+    model[0] = nn.Conv2d(1, 6, 5)
+    return he(model)
+
+
+def model_nine_classes():
+    model = layers()
+    model[-1] = nn.Linear(84, 9)
+    return he(model)
+
+
+def model_zeros():
+    model = layers()
+    for weight in model.parameters():
+        nn.init.zeros_(weight)
+    return model
+
+
+def model_no_pooling():
+    return he(
+        nn.Sequential(
+            *(nn.Conv2d(1, 6, 5, stride=2), nn.ReLU(), nn.Conv2d(6, 16, 5, stride=2), nn.ReLU()),
+            *(nn.Flatten(), nn.Linear(256, 120), nn.ReLU(), nn.Linear(120, 10)),
+        )
+    )
+
+
+def model_no_relu():
+    return he(layers(nn.Identity))
+
+
+def model_nothing():
+    layers()
+
+
+def model_class_itself():
+    return Net
+
+
+# overfit_fifty
+
+
+def fifty_adam(model, x, y):
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(200):
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+
+
+def fifty_until_right(model, x, y):
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    for _ in range(1000):
+        model.train()
+        loss = nn.CrossEntropyLoss()(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        model.eval()
+        if (model(x).argmax(dim=1) == y).all():
+            return
+
+
+def fifty_batches(model, x, y):
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    for _ in range(60):
+        for batch in torch.randperm(len(x)).split(10):
+            optimizer.zero_grad()
+            F.cross_entropy(model(x[batch]), y[batch]).backward()
+            optimizer.step()
+    return model
+
+
+def fifty_by_hand(model, x, y):
+    for _ in range(300):
+        loss = -F.log_softmax(model(x), dim=1)[range(len(y)), y].mean()
+        gradients = torch.autograd.grad(loss, list(model.parameters()))
+        with torch.no_grad():
+            for weight, gradient in zip(model.parameters(), gradients, strict=True):
+                weight -= 0.1 * gradient
+
+
+def fifty_fit(model, x, y):
+    return fit(
+        *(model, (x, y)),
+        epochs=80,
+        batch_size=10,
+        optimizer=lambda weights: torch.optim.Adam(weights, lr=3e-3),
+        device="cpu",
+    )
+
+
+def steps(model, x, y, count=200, rate=0.01):
+    optimizer = torch.optim.Adam(model.parameters(), lr=rate)
+    for _ in range(count):
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+
+
+def fifty_no_step(model, x, y):
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(50):
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+
+
+def fifty_copy(model, x, y):
+    trained = copy.deepcopy(model)
+    steps(trained, x, y)
+    return trained
+
+
+def fifty_other_model(model, x, y):
+    classes = model[-1].out_features
+    model = nn.Sequential(nn.Flatten(), nn.Linear(x[0].numel(), 64), nn.ReLU())
+    model.append(nn.Linear(64, classes))
+    steps(model, x, y)
+    return model
+
+
+def fifty_three_steps(model, x, y):
+    steps(model, x, y, count=3)
+
+
+def fifty_first_half(model, x, y):
+    steps(model, x[:25], y[:25])
+
+
+def fifty_last_batch_left_out(model, x, y):
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.003)
+    for _ in range(60):
+        for i in range(len(x) // 16):
+            optimizer.zero_grad()
+            F.cross_entropy(model(x[16 * i : 16 * i + 16]), y[16 * i : 16 * i + 16]).backward()
+            optimizer.step()
+
+
+def fifty_shuffled_apart(model, x, y):
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.003)
+    for _ in range(100):
+        optimizer.zero_grad()
+        F.cross_entropy(model(x[torch.randperm(50)]), y[torch.randperm(50)]).backward()
+        optimizer.step()
+
+
+def fifty_uphill(model, x, y):
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(200):
+        optimizer.zero_grad()
+        (-F.cross_entropy(model(x), y)).backward()
+        optimizer.step()
+
+
+def fifty_leaps(model, x, y):
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e30)
+    for _ in range(20):
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+
+
+def fifty_labels_lost(model, x, y):
+    y.zero_()
+    steps(model, x, y)
+
+
+def fifty_backward_missing(model, x, y):
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(200):
+        loss = F.cross_entropy(model(x), y)
+        loss.backwards()
+        optimizer.step()
+
+
+RIGHT = {
+    "modern_lenet": [
+        *(model_sequential, model_class, model_by_hand, model_batch_norm, model_lazy),
+    ],
+    "overfit_fifty": [fifty_adam, fifty_until_right, fifty_batches, fifty_by_hand, fifty_fit],
+}
+
+WRONG = {
+    "modern_lenet": [
+        (model_sigmoid, "still uses sigmoid: put ReLU"),
+        (model_sigmoid_he, "still uses sigmoid: put ReLU"),
+        (model_tanh, "still uses tanh"),
+        (model_average, "still uses avg_pool2d: put max-pooling"),
+        (model_first_weights, "look at the first weights"),
+        (model_softmax, "ends in a softmax"),
+        (model_too_large, "61,706 are allowed"),
+        (model_perceptron, "a forward pass of this model makes 0"),
+        (model_no_padding, "stopped with RuntimeError"),
+        (model_nine_classes, "gives (2, 9)"),
+        (model_zeros, "hardly more than by guessing"),
+        (model_no_pooling, "There is no max-pooling"),
+        (model_no_relu, "There is no ReLU"),
+        (model_nothing, "`return` missing"),
+        (model_class_itself, "where a model is expected"),
+    ],
+    "overfit_fifty": [
+        (fifty_no_step, "The weights are as they were"),
+        (fifty_copy, "not a copy"),
+        (fifty_other_model, "The weights are as they were"),
+        (fifty_three_steps, "rain longer"),
+        (fifty_first_half, "all are, the others mostly not"),
+        (fifty_last_batch_left_out, "all are, the others mostly not"),
+        (fifty_shuffled_apart, "keeps its label when you shuffle"),
+        (fifty_uphill, "uphill"),
+        (fifty_leaps, "steps are too large"),
+        (fifty_labels_lost, "`y` was changed in place"),
+        (fifty_backward_missing, "stopped with AttributeError"),
+    ],
+}

@@ -1,0 +1,525 @@
+"""Chapter 9, as learners write it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import nn
+
+# batch_norm
+
+
+def bn_keepdim(x, weight, bias, eps):
+    mean = x.mean(dim=(0, 2, 3), keepdim=True)
+    var = ((x - mean) ** 2).mean(dim=(0, 2, 3), keepdim=True)
+    x_hat = (x - mean) / torch.sqrt(var + eps)
+    return weight.view(1, -1, 1, 1) * x_hat + bias.view(1, -1, 1, 1)
+
+
+def bn_channel_loop(x, weight, bias, eps):
+    y = torch.empty_like(x)
+    for c in range(x.shape[1]):
+        values = x[:, c]
+        spread = torch.sqrt(values.var(unbiased=False) + eps)
+        y[:, c] = weight[c] * (values - values.mean()) / spread + bias[c]
+    return y
+
+
+def bn_rows(x, weight, bias, eps):
+    n, c, h, w = x.shape
+    rows = x.transpose(0, 1).reshape(c, -1)
+    rows = rows - rows.mean(1, keepdim=True)
+    rows = rows * torch.rsqrt(rows.square().mean(1, keepdim=True) + eps)
+    rows = rows * weight[:, None] + bias[:, None]
+    return rows.reshape(c, n, h, w).transpose(0, 1)
+
+
+def bn_numpy(x, weight, bias, eps):
+    x, weight, bias = x.numpy(), weight.numpy(), bias.numpy()
+    mean, var = x.mean((0, 2, 3)), x.var((0, 2, 3))
+    scale = weight / np.sqrt(var + np.asarray(eps, x.dtype))
+    shift = bias - mean * scale
+    return x * scale[:, None, None] + shift[:, None, None]
+
+
+def bn_einsum(x, weight, bias, eps):
+    count = x.numel() / x.shape[1]
+    mean = torch.einsum("nchw->c", x) / count
+    centred = x - mean[:, None, None]
+    var = torch.einsum("nchw,nchw->c", centred, centred) / count
+    return torch.einsum("nchw,c->nchw", centred, weight / (var + eps).sqrt()) + bias.view(-1, 1, 1)
+
+
+def bn_python_loops(x, weight, bias, eps):
+    n, c, h, w = x.shape
+    y = x.clone()
+    for k in range(c):
+        values = [x[a, k, i, j].item() for a in range(n) for i in range(h) for j in range(w)]
+        mean = sum(values) / len(values)
+        var = sum((value - mean) ** 2 for value in values) / len(values)
+        y[:, k] = (x[:, k] - mean) / math.sqrt(var + eps) * weight[k] + bias[k]
+    return y
+
+
+def bn_default_var(x, weight, bias, eps):
+    mean = x.mean(dim=(0, 2, 3), keepdim=True)
+    var = x.var(dim=(0, 2, 3), keepdim=True)
+    return (x - mean) / torch.sqrt(var + eps) * weight[:, None, None] + bias[:, None, None]
+
+
+def bn_std_plus_eps(x, weight, bias, eps):
+    mean = x.mean(dim=(0, 2, 3), keepdim=True)
+    std = x.std(dim=(0, 2, 3), keepdim=True, unbiased=False)
+    return (x - mean) / (std + eps) * weight[:, None, None] + bias[:, None, None]
+
+
+def bn_no_root(x, weight, bias, eps):
+    mean = x.mean(dim=(0, 2, 3), keepdim=True)
+    var = x.var(dim=(0, 2, 3), keepdim=True, unbiased=False)
+    return (x - mean) / (var + eps) * weight[:, None, None] + bias[:, None, None]
+
+
+def bn_no_eps(x, weight, bias, eps):
+    mean = x.mean(dim=(0, 2, 3), keepdim=True)
+    std = x.std(dim=(0, 2, 3), keepdim=True, correction=0)
+    return (x - mean) / std * weight[:, None, None] + bias[:, None, None]
+
+
+def bn_each_image(x, weight, bias, eps):
+    mean, var = x.mean((2, 3), keepdim=True), x.var((2, 3), keepdim=True, correction=0)
+    return (x - mean) / (var + eps).sqrt() * weight[:, None, None] + bias[:, None, None]
+
+
+def bn_over_channels(x, weight, bias, eps):
+    mean, var = x.mean((1, 2, 3), keepdim=True), x.var((1, 2, 3), keepdim=True, correction=0)
+    return (x - mean) / (var + eps).sqrt() * weight[:, None, None] + bias[:, None, None]
+
+
+def bn_whole(x, weight, bias, eps):
+    x_hat = (x - x.mean()) / torch.sqrt(x.var(correction=0) + eps)
+    return x_hat * weight[:, None, None] + bias[:, None, None]
+
+
+def bn_over_batch_axis(x, weight, bias, eps):
+    x_hat = (x - x.mean(0)) / torch.sqrt(x.var(0, correction=0) + eps)
+    return x_hat * weight[:, None, None] + bias[:, None, None]
+
+
+def bn_evaluation(x, weight, bias, eps):
+    c = x.shape[1]
+    mean, var = torch.zeros(c, dtype=x.dtype), torch.ones(c, dtype=x.dtype)
+    x_hat = (x - mean.view(1, c, 1, 1)) / torch.sqrt(var.view(1, c, 1, 1) + eps)
+    return weight.view(1, c, 1, 1) * x_hat + bias.view(1, c, 1, 1)
+
+
+def bn_unscaled(x, weight, bias, eps):
+    mean = x.mean(dim=(0, 2, 3), keepdim=True)
+    return (x - mean) / (x.var(dim=(0, 2, 3), keepdim=True, unbiased=False) + eps).sqrt()
+
+
+def bn_no_bias(x, weight, bias, eps):
+    return weight[:, None, None] * bn_unscaled(x, weight, bias, eps)
+
+
+def bn_swapped(x, weight, bias, eps):
+    return bn_keepdim(x, bias, weight, eps)
+
+
+def bn_scaled_bias(x, weight, bias, eps):
+    return (bn_unscaled(x, weight, bias, eps) + bias[:, None, None]) * weight[:, None, None]
+
+
+def bn_width(x, weight, bias, eps):
+    return bn_unscaled(x, weight, bias, eps) * weight + bias
+
+
+def bn_functional(x, weight, bias, eps):
+    return F.batch_norm(x, None, None, weight, bias, training=True, eps=eps)
+
+
+def bn_module(x, weight, bias, eps):
+    layer = nn.BatchNorm2d(x.shape[1], eps=eps, dtype=x.dtype)
+    layer.weight.data, layer.bias.data = weight, bias
+    return layer(x)
+
+
+def bn_in_place(x, weight, bias, eps):
+    x -= x.mean(dim=(0, 2, 3), keepdim=True)
+    x /= torch.sqrt((x * x).mean(dim=(0, 2, 3), keepdim=True) + eps)
+    return x * weight[:, None, None] + bias[:, None, None]
+
+
+def bn_viewed(x, weight, bias, eps):
+    flat = x.view(x.shape[0], x.shape[1], -1)
+    mean, var = flat.mean((0, 2), keepdim=True), flat.var((0, 2), keepdim=True, correction=0)
+    y = (flat - mean) / (var + eps).sqrt() * weight[:, None] + bias[:, None]
+    return y.view(x.shape)
+
+
+# batch_norm_lite
+
+
+def lite_by_hand(x, part, eps):
+    mean = x.mean((0, 2, 3), keepdim=True)
+    if part == "mean":
+        return x - mean
+    return x / torch.sqrt(((x - mean) ** 2).mean((0, 2, 3), keepdim=True) + eps)
+
+
+def lite_channels(x, part, eps):
+    channels = []
+    for channel in x.unbind(1):
+        if part == "mean":
+            channels.append(channel - channel.mean())
+        elif part == "variance":
+            channels.append(channel / (channel.var(correction=0) + eps) ** 0.5)
+    return torch.stack(channels, 1)
+
+
+def lite_numpy(x, part, eps):
+    x = x.numpy()
+    mean, var = x.mean((0, 2, 3), keepdims=True), x.var((0, 2, 3), keepdims=True)
+    y = x - mean if part == "mean" else x / np.sqrt(var + eps)
+    return torch.from_numpy(y.astype(x.dtype))
+
+
+def lite_both(x, part, eps):
+    ones, zeros = torch.ones(x.shape[1]).to(x), torch.zeros(x.shape[1]).to(x)
+    return bn_keepdim(x, ones, zeros, eps)
+
+
+def lite_exchanged(x, part, eps):
+    return lite_by_hand(x, "variance" if part == "mean" else "mean", eps)
+
+
+def lite_always_mean(x, part, eps):
+    mean = x.mean((0, 2, 3), keepdim=True)
+    if part == "mean":
+        return x - mean
+    return (x - mean) / torch.sqrt(x.var((0, 2, 3), keepdim=True, unbiased=False) + eps)
+
+
+def lite_around_zero(x, part, eps):
+    if part == "mean":
+        return x - x.mean((0, 2, 3), keepdim=True)
+    return x / torch.sqrt((x**2).mean((0, 2, 3), keepdim=True) + eps)
+
+
+def lite_unbiased(x, part, eps):
+    var, mean = torch.var_mean(x, (0, 2, 3), keepdim=True)
+    return x - mean if part == "mean" else x * torch.rsqrt(var + eps)
+
+
+def lite_removes_it(x, part, eps):
+    var, mean = torch.var_mean(x, (0, 2, 3), keepdim=True, correction=0)
+    return x - mean if part == "mean" else x - var
+
+
+def lite_only_mean(x, part, eps):
+    if part == "mean":
+        return x - x.mean((0, 2, 3), keepdim=True)
+    return None
+
+
+def lite_each_image(x, part, eps):
+    var, mean = torch.var_mean(x, (2, 3), keepdim=True, correction=0)
+    return x - mean if part == "mean" else x / (var + eps).sqrt()
+
+
+# group_norm
+
+
+def gn_five_axes(x, groups, weight, bias, eps):
+    n, c, h, w = x.shape
+    y = x.reshape(n, groups, c // groups, h, w)
+    mean = y.mean((2, 3, 4), keepdim=True)
+    var = y.var((2, 3, 4), keepdim=True, unbiased=False)
+    y = ((y - mean) / torch.sqrt(var + eps)).reshape(n, c, h, w)
+    return y * weight.reshape(1, c, 1, 1) + bias.reshape(1, c, 1, 1)
+
+
+def gn_rows(x, groups, weight, bias, eps):
+    rows = x.reshape(len(x), groups, -1)
+    rows = (rows - rows.mean(-1, keepdim=True)) / torch.sqrt(
+        rows.var(-1, keepdim=True, correction=0) + eps
+    )
+    return rows.reshape(x.shape) * weight[:, None, None] + bias[:, None, None]
+
+
+def gn_loops(x, groups, weight, bias, eps):
+    size = x.shape[1] // groups
+    y = torch.zeros_like(x)
+    for i in range(x.shape[0]):
+        for g in range(groups):
+            block = x[i, g * size : (g + 1) * size]
+            y[i, g * size : (g + 1) * size] = (block - block.mean()) / (
+                block.var(unbiased=False) + eps
+            ) ** 0.5
+    return y * weight[:, None, None] + bias[:, None, None]
+
+
+def gn_chunks(x, groups, weight, bias, eps):
+    parts = []
+    for part in x.chunk(groups, dim=1):
+        var, mean = torch.var_mean(part, (1, 2, 3), correction=0, keepdim=True)
+        parts.append((part - mean) * (var + eps) ** -0.5)
+    return torch.einsum("nchw,c->nchw", torch.cat(parts, 1), weight) + bias[None, :, None, None]
+
+
+def gn_unbiased(x, groups, weight, bias, eps):
+    rows = x.reshape(len(x), groups, -1)
+    rows = (rows - rows.mean(2, keepdim=True)) / (rows.var(2, keepdim=True) + eps).sqrt()
+    return rows.reshape(x.shape) * weight[:, None, None] + bias[:, None, None]
+
+
+def gn_eps_outside(x, groups, weight, bias, eps):
+    rows = x.reshape(len(x), groups, -1)
+    rows = (rows - rows.mean(2, keepdim=True)) / (rows.std(2, keepdim=True, correction=0) + eps)
+    return rows.reshape(x.shape) * weight[:, None, None] + bias[:, None, None]
+
+
+def gn_size_for_count(x, groups, weight, bias, eps):
+    n, c, h, w = x.shape
+    y = x.reshape(n, c // groups, groups, h, w)
+    mean, var = y.mean((2, 3, 4), keepdim=True), y.var((2, 3, 4), keepdim=True, correction=0)
+    y = ((y - mean) / (var + eps).sqrt()).reshape(n, c, h, w)
+    return y * weight.view(1, c, 1, 1) + bias.view(1, c, 1, 1)
+
+
+def gn_every_other(x, groups, weight, bias, eps):
+    y = torch.zeros_like(x)
+    for g in range(groups):
+        part = x[:, g::groups]
+        mean, var = part.mean((1, 2, 3), keepdim=True), part.var((1, 2, 3), False, keepdim=True)
+        y[:, g::groups] = (part - mean) / (var + eps).sqrt()
+    return y * weight[:, None, None] + bias[:, None, None]
+
+
+def gn_batch_too(x, groups, weight, bias, eps):
+    y = torch.zeros_like(x)
+    size = x.shape[1] // groups
+    for g in range(groups):
+        part = x[:, g * size : (g + 1) * size]
+        y[:, g * size : (g + 1) * size] = (part - part.mean()) / (
+            part.var(correction=0) + eps
+        ).sqrt()
+    return y * weight[:, None, None] + bias[:, None, None]
+
+
+def gn_is_batch_norm(x, groups, weight, bias, eps):
+    return bn_keepdim(x, weight, bias, eps)
+
+
+def gn_is_layer_norm(x, groups, weight, bias, eps):
+    return gn_five_axes(x, 1, weight, bias, eps)
+
+
+def gn_is_instance_norm(x, groups, weight, bias, eps):
+    return gn_five_axes(x, x.shape[1], weight, bias, eps)
+
+
+def gn_unscaled(x, groups, weight, bias, eps):
+    return gn_five_axes(x, groups, torch.ones_like(weight), torch.zeros_like(bias), eps)
+
+
+def gn_module(x, groups, weight, bias, eps):
+    return F.group_norm(x, groups, weight, bias, eps)
+
+
+def gn_width(x, groups, weight, bias, eps):
+    return weight * gn_unscaled(x, groups, weight, bias, eps) + bias
+
+
+def gn_per_group_weight(x, groups, weight, bias, eps):
+    rows = gn_unscaled(x, groups, weight, bias, eps).reshape(len(x), groups, -1)
+    rows = rows * weight[:groups, None] + bias[:groups, None]
+    return rows.reshape(x.shape)
+
+
+# fold_batch_norm
+
+
+def fold_formula(weight, bias, mean, var, gamma, beta, eps):
+    scale = gamma / torch.sqrt(var + eps)
+    if bias is None:
+        bias = torch.zeros_like(mean)
+    return weight * scale.reshape(-1, 1, 1, 1), scale * (bias - mean) + beta
+
+
+def fold_loop(weight, bias, mean, var, gamma, beta, eps):
+    new_weight, new_bias = torch.zeros_like(weight), torch.zeros_like(beta)
+    for o in range(len(weight)):
+        s = gamma[o] / (var[o] + eps) ** 0.5
+        new_weight[o] = s * weight[o]
+        new_bias[o] = beta[o] - s * mean[o]
+        if bias is not None:
+            new_bias[o] += s * bias[o]
+    return new_weight, new_bias
+
+
+def fold_matrix(weight, bias, mean, var, gamma, beta, eps):
+    scale = torch.diag(gamma * (var + eps).rsqrt())
+    new_weight = (scale @ weight.reshape(len(weight), -1)).reshape(weight.shape)
+    return [new_weight, scale @ ((0 if bias is None else bias) - mean) + beta]
+
+
+def fold_einsum(weight, bias, mean, var, gamma, beta, eps):
+    scale = gamma / (var + eps).sqrt()
+    shift = -mean if bias is None else bias - mean
+    return torch.einsum("oiab,o->oiab", weight, scale), torch.addcmul(beta, scale, shift)
+
+
+def fold_by_trying(weight, bias, mean, var, gamma, beta, eps):
+    """Ask the two layers what they make of nothing, and of each single pixel."""
+    i, kh, kw = weight.shape[1:]
+    pixels = torch.eye(i * kh * kw, dtype=weight.dtype).reshape(-1, i, kh, kw)
+    images = torch.cat([torch.zeros_like(pixels[:1]), pixels])
+    y = F.conv2d(images, weight, bias)
+    y = F.batch_norm(y, mean, var, gamma, beta, training=False, eps=eps)[:, :, 0, 0]
+    return (y[1:] - y[0]).T.reshape(weight.shape), y[0]
+
+
+def fold_no_eps(weight, bias, mean, var, gamma, beta, eps):
+    return fold_formula(weight, bias, mean, var, gamma, beta, 0)
+
+
+def fold_no_root(weight, bias, mean, var, gamma, beta, eps):
+    scale = gamma / (var + eps)
+    bias = 0 if bias is None else bias
+    return weight * scale.reshape(-1, 1, 1, 1), scale * (bias - mean) + beta
+
+
+def fold_eps_outside(weight, bias, mean, var, gamma, beta, eps):
+    scale = gamma / (torch.sqrt(var) + eps)
+    bias = 0 if bias is None else bias
+    return weight * scale.reshape(-1, 1, 1, 1), scale * (bias - mean) + beta
+
+
+def fold_bias_kept(weight, bias, mean, var, gamma, beta, eps):
+    scale = gamma / torch.sqrt(var + eps)
+    bias = torch.zeros_like(mean) if bias is None else bias
+    return weight * scale.reshape(-1, 1, 1, 1), bias + beta - scale * mean
+
+
+def fold_mean_kept(weight, bias, mean, var, gamma, beta, eps):
+    scale = gamma / torch.sqrt(var + eps)
+    bias = torch.zeros_like(mean) if bias is None else bias
+    return weight * scale.reshape(-1, 1, 1, 1), bias * scale - mean + beta
+
+
+def fold_beta_scaled(weight, bias, mean, var, gamma, beta, eps):
+    scale = gamma / torch.sqrt(var + eps)
+    bias = torch.zeros_like(mean) if bias is None else bias
+    return weight * scale.reshape(-1, 1, 1, 1), scale * (bias - mean + beta)
+
+
+def fold_no_mean(weight, bias, mean, var, gamma, beta, eps):
+    return fold_formula(weight, bias, torch.zeros_like(mean), var, gamma, beta, eps)
+
+
+def fold_forgets_bias(weight, bias, mean, var, gamma, beta, eps):
+    return fold_formula(weight, None, mean, var, gamma, beta, eps)
+
+
+def fold_expects_bias(weight, bias, mean, var, gamma, beta, eps):
+    scale = gamma / torch.sqrt(var + eps)
+    return weight * scale.reshape(-1, 1, 1, 1), scale * (bias - mean) + beta
+
+
+def fold_wrong_axis(weight, bias, mean, var, gamma, beta, eps):
+    scale = gamma / torch.sqrt(var + eps)
+    bias = torch.zeros_like(mean) if bias is None else bias
+    return weight * scale[None, :, None, None], scale * (bias - mean) + beta
+
+
+def fold_last_axis(weight, bias, mean, var, gamma, beta, eps):
+    scale = gamma / torch.sqrt(var + eps)
+    bias = torch.zeros_like(mean) if bias is None else bias
+    return weight * scale, scale * (bias - mean) + beta
+
+
+def fold_only_weight(weight, bias, mean, var, gamma, beta, eps):
+    return fold_formula(weight, bias, mean, var, gamma, beta, eps)[0]
+
+
+def fold_in_place(weight, bias, mean, var, gamma, beta, eps):
+    weight *= (gamma / torch.sqrt(var + eps)).reshape(-1, 1, 1, 1)
+    bias = torch.zeros_like(mean) if bias is None else bias
+    return weight, (bias - mean) * gamma / torch.sqrt(var + eps) + beta
+
+
+RIGHT = {
+    "batch_norm": [
+        *(bn_keepdim, bn_channel_loop, bn_rows, bn_numpy, bn_einsum, bn_python_loops),
+    ],
+    "batch_norm_lite": [lite_by_hand, lite_channels, lite_numpy],
+    "group_norm": [gn_five_axes, gn_rows, gn_loops, gn_chunks],
+    "fold_batch_norm": [fold_formula, fold_loop, fold_matrix, fold_einsum, fold_by_trying],
+}
+
+WRONG = {
+    "batch_norm": [
+        (bn_default_var, "divided by m - 1"),
+        (bn_std_plus_eps, "eps is added to the standard deviation"),
+        (bn_no_root, "square root is missing"),
+        (bn_no_eps, "eps is missing"),
+        (bn_each_image, "that is instance normalization"),
+        (bn_over_channels, "that is layer normalization"),
+        (bn_whole, "All channels share one mean"),
+        (bn_over_batch_axis, "Each pixel has statistics of its own"),
+        (bn_evaluation, "in evaluation mode"),
+        (bn_unscaled, "Weight and bias are missing"),
+        (bn_no_bias, "bias is missing"),
+        (bn_swapped, "mixed up"),
+        (bn_scaled_bias, "bias is scaled too"),
+        (bn_width, "run along the width"),
+        (bn_functional, "calls `torch.nn.functional.batch_norm`"),
+        (bn_module, "calls `torch.nn.functional.batch_norm`"),
+        (bn_in_place, "`x` was changed in place"),
+        (bn_viewed, "`reshape` does not"),
+        (lambda x, weight, bias, eps: x.float(), "The value is not the expected one"),
+        (lambda *rest: bn_keepdim(*rest).float(), "in float32 where the input has float64"),
+    ],
+    "batch_norm_lite": [
+        (lite_both, "Both halves are done at once"),
+        (lite_exchanged, "exchanged"),
+        (lite_always_mean, "the mean is lost"),
+        (lite_around_zero, "measured around 0"),
+        (lite_unbiased, "divided by m - 1"),
+        (lite_removes_it, "not the expected one"),
+        (lite_only_mean, "`return` missing"),
+        (lite_each_image, "Each image has statistics of its own"),
+    ],
+    "group_norm": [
+        (gn_unbiased, "divided by m - 1"),
+        (gn_eps_outside, "eps is added to the standard deviation"),
+        (gn_size_for_count, "the number of groups"),
+        (gn_every_other, "block of neighbours"),
+        (gn_batch_too, "share their statistics; here each image stands alone"),
+        (gn_is_batch_norm, "This is batch normalization"),
+        (gn_is_layer_norm, "All channels share their statistics"),
+        (gn_is_instance_norm, "Each channel has statistics of its own"),
+        (gn_unscaled, "Weight and bias are missing"),
+        (gn_module, "calls `torch.nn.functional.group_norm`"),
+        (gn_width, "run along the width"),
+        (gn_per_group_weight, "not the expected one"),
+    ],
+    "fold_batch_norm": [
+        (fold_no_eps, "In `weight`: eps is missing"),
+        (fold_no_root, "square root is missing"),
+        (fold_eps_outside, "eps is added to the standard deviation"),
+        (fold_bias_kept, "In `bias`: The old bias is not scaled"),
+        (fold_mean_kept, "In `bias`: The mean is not scaled"),
+        (fold_beta_scaled, "beta is scaled too"),
+        (fold_no_mean, "The mean is missing"),
+        (fold_forgets_bias, "The old bias is missing"),
+        (fold_expects_bias, "stopped with TypeError"),
+        (fold_wrong_axis, "along the input channels"),
+        (fold_last_axis, "along the width of the kernel"),
+        (fold_only_weight, "returned a tensor where a tuple is expected"),
+        (fold_in_place, "`weight` was changed in place"),
+    ],
+}

@@ -1,0 +1,448 @@
+"""Chapter 6, as learners write it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+# max_pool2d
+
+
+def max_pool_loops(x, kernel_size, stride):
+    n, c, h, w = x.shape
+    rows, columns = (h - kernel_size) // stride + 1, (w - kernel_size) // stride + 1
+    y = torch.zeros(n, c, rows, columns, dtype=x.dtype)
+    for i in range(rows):
+        for j in range(columns):
+            top, left = i * stride, j * stride
+            window = x[:, :, top : top + kernel_size, left : left + kernel_size]
+            y[:, :, i, j] = window.amax(dim=(2, 3))
+    return y
+
+
+def max_pool_all_loops(x, kernel_size, stride):
+    n, c, h, w = x.shape
+    y = []
+    for image in range(n):
+        for channel in range(c):
+            for i in range(0, h - kernel_size + 1, stride):
+                for j in range(0, w - kernel_size + 1, stride):
+                    best = -math.inf
+                    for a in range(kernel_size):
+                        for b in range(kernel_size):
+                            best = max(best, x[image, channel, i + a, j + b].item())
+                    y.append(best)
+    return torch.tensor(y, dtype=x.dtype).reshape(n, c, (h - kernel_size) // stride + 1, -1)
+
+
+def max_pool_unfold(x, kernel_size, stride):
+    windows = x.unfold(2, kernel_size, stride).unfold(3, kernel_size, stride)
+    return windows.max(dim=-1).values.max(dim=-1).values
+
+
+def max_pool_columns(x, kernel_size, stride):
+    n, c, h, _ = x.shape
+    columns = F.unfold(x, kernel_size, stride=stride).reshape(n, c, kernel_size**2, -1)
+    return columns.amax(2).reshape(n, c, (h - kernel_size) // stride + 1, -1)
+
+
+def max_pool_shifted(x, kernel_size, stride):
+    h, w = (size - kernel_size + 1 for size in x.shape[2:])
+    best = torch.full_like(x[:, :, :h:stride, :w:stride], -torch.inf)
+    for a in range(kernel_size):
+        for b in range(kernel_size):
+            best = torch.maximum(best, x[:, :, a : a + h : stride, b : b + w : stride])
+    return best
+
+
+def max_pool_numpy(x, kernel_size, stride):
+    size = (kernel_size, kernel_size)
+    windows = np.lib.stride_tricks.sliding_window_view(x.numpy(), size, axis=(2, 3))
+    return windows[:, :, ::stride, ::stride].max(axis=(-2, -1))
+
+
+def max_pool_torch(x, kernel_size, stride):
+    return F.max_pool2d(x, kernel_size, stride)
+
+
+def max_pool_module(x, kernel_size, stride):
+    return torch.nn.MaxPool2d(kernel_size, stride)(x)
+
+
+def max_pool_mean(x, kernel_size, stride):
+    return x.unfold(2, kernel_size, stride).unfold(3, kernel_size, stride).mean((4, 5))
+
+
+def max_pool_from_zero(x, kernel_size, stride):
+    h, w = (size - kernel_size + 1 for size in x.shape[2:])
+    best = torch.zeros_like(x[:, :, :h:stride, :w:stride])
+    for a in range(kernel_size):
+        for b in range(kernel_size):
+            best = torch.maximum(best, x[:, :, a : a + h : stride, b : b + w : stride])
+    return best
+
+
+def max_pool_stride_is_size(x, kernel_size, stride):
+    return max_pool_unfold(x, kernel_size, kernel_size)
+
+
+def max_pool_swapped_arguments(x, stride, kernel_size):
+    return max_pool_unfold(x, kernel_size, stride)
+
+
+def max_pool_last_window_kept(x, kernel_size, stride):
+    n, c, h, w = x.shape
+    rows = math.ceil((h - kernel_size) / stride) + 1
+    columns = math.ceil((w - kernel_size) / stride) + 1
+    y = torch.zeros(n, c, rows, columns, dtype=x.dtype)
+    for i in range(rows):
+        for j in range(columns):
+            top, left = i * stride, j * stride
+            window = x[:, :, top : top + kernel_size, left : left + kernel_size]
+            y[:, :, i, j] = window.amax(dim=(2, 3))
+    return y
+
+
+def max_pool_windows_too_close(x, kernel_size, stride):
+    n, c, h, w = x.shape
+    rows, columns = (h - kernel_size) // stride + 1, (w - kernel_size) // stride + 1
+    y = torch.zeros(n, c, rows, columns, dtype=x.dtype)
+    for i in range(rows):
+        for j in range(columns):
+            y[:, :, i, j] = x[:, :, i : i + kernel_size, j : j + kernel_size].amax((2, 3))
+    return y
+
+
+def max_pool_over_channels(x, kernel_size, stride):
+    n, c, h, w = x.shape
+    rows, columns = (h - kernel_size) // stride + 1, (w - kernel_size) // stride + 1
+    y = torch.zeros(n, c, rows, columns, dtype=x.dtype)
+    for i in range(rows):
+        for j in range(columns):
+            top, left = i * stride, j * stride
+            window = x[:, :, top : top + kernel_size, left : left + kernel_size]
+            y[:, :, i, j] = window.amax(dim=(1, 2, 3))[:, None]
+    return y
+
+
+def max_pool_one_loop_short(x, kernel_size, stride):
+    return max_pool_unfold(x, kernel_size, stride)[:, :, :-1, :-1]
+
+
+def max_pool_single_precision(x, kernel_size, stride):
+    return max_pool_unfold(x, kernel_size, stride).float()
+
+
+def max_pool_places(x, kernel_size, stride):
+    windows = x.unfold(2, kernel_size, stride).unfold(3, kernel_size, stride)
+    return windows.flatten(4).max(dim=4)
+
+
+# min_pool2d
+
+
+def min_pool_minus(x, kernel_size, stride):
+    return -max_pool_loops(-x, kernel_size, stride)
+
+
+def min_pool_torch(x, kernel_size, stride):
+    return -F.max_pool2d(-x, kernel_size, stride)
+
+
+def min_pool_from_above(x, kernel_size, stride):
+    top = x.max()
+    return top - F.max_pool2d(top - x, kernel_size, stride)
+
+
+def min_pool_minimum(x, kernel_size, stride):
+    return x.unfold(2, kernel_size, stride).unfold(3, kernel_size, stride).amin((4, 5))
+
+
+def min_pool_half_way(x, kernel_size, stride):
+    return F.max_pool2d(-x, kernel_size, stride)
+
+
+def min_pool_sign_after(x, kernel_size, stride):
+    return -F.max_pool2d(x, kernel_size, stride)
+
+
+def min_pool_default_stride(x, kernel_size, stride):
+    return -F.max_pool2d(-x, kernel_size)
+
+
+def min_pool_inverse(x, kernel_size, stride):
+    return 1 / F.max_pool2d(1 / x, kernel_size, stride)
+
+
+# avg_pool_as_conv
+
+
+def avg_full(channels, k):
+    return torch.full((channels, 1, k, k), 1 / (k * k)), channels
+
+
+def avg_ones(channels, k):
+    return [torch.ones(channels, 1, k, k, dtype=torch.float64) / k**2, channels]
+
+
+def avg_numpy(channels, k):
+    return np.ones((channels, 1, k, k)) / k / k, channels
+
+
+def avg_repeated(channels, k):
+    kernel = torch.ones(k, k).softmax(0).div(k)
+    return kernel[None, None].repeat(channels, 1, 1, 1), channels
+
+
+def avg_sum(channels, k):
+    return torch.ones(channels, 1, k, k), channels
+
+
+def avg_side(channels, k):
+    return torch.ones(channels, 1, k, k) / k, channels
+
+
+def avg_all_channels(channels, k):
+    return torch.ones(channels, channels, k, k) / (k * k), 1
+
+
+def avg_diagonal(channels, k):
+    weight = torch.zeros(channels, channels, k, k)
+    for i in range(channels):
+        weight[i, i] = 1 / (k * k)
+    return weight, 1
+
+
+def avg_one_group(channels, k):
+    return torch.full((channels, 1, k, k), 1 / (k * k)), 1
+
+
+def avg_axes_swapped(channels, k):
+    return torch.full((1, channels, k, k), 1 / (k * k)), channels
+
+
+def avg_shared(channels, k):
+    return torch.full((1, 1, k, k), 1 / (k * k)), channels
+
+
+def avg_weight_only(channels, k):
+    return torch.full((channels, 1, k, k), 1 / (k * k))
+
+
+# max_with_relu
+
+
+def larger_from_a(a, b):
+    return a + torch.relu(b - a)
+
+
+def larger_from_b(a, b):
+    return torch.nn.ReLU()(a - b) + b
+
+
+def larger_three_relus(a, b):
+    return F.relu(a - b) + F.relu(b) - F.relu(-b)
+
+
+def larger_symmetric(a, b):
+    return (a + b + F.relu(a - b) + F.relu(b - a)) / 2
+
+
+def larger_maximum(a, b):
+    return torch.maximum(a, b)
+
+
+def larger_where(a, b):
+    return torch.where(a > b, a, b)
+
+
+def larger_compared(a, b):
+    return (a > b) * a + (a <= b) * b
+
+
+def larger_absolute(a, b):
+    return (a + b + (a - b).abs()) / 2
+
+
+def larger_numpy(a, b):
+    return torch.from_numpy(np.maximum(a.numpy(), b.numpy()))
+
+
+def larger_excess_only(a, b):
+    return torch.relu(a - b)
+
+
+def larger_sum_of_relus(a, b):
+    return torch.relu(a) + torch.relu(b)
+
+
+def larger_of_positive(a, b):
+    return torch.relu(a + torch.relu(b - a))
+
+
+def larger_not_halved(a, b):
+    return a + b + F.relu(a - b) + F.relu(b - a)
+
+
+def larger_wrong_base(a, b):
+    return b + F.relu(b - a)
+
+
+def larger_in_place(a, b):
+    a += F.relu(b - a)
+    return a
+
+
+# max_pool_with_relu
+
+
+def four_slices(x):
+    h, w = x.shape[2] // 2 * 2, x.shape[3] // 2 * 2
+    a, b = x[:, :, 0:h:2, 0:w:2], x[:, :, 0:h:2, 1:w:2]
+    c, d = x[:, :, 1:h:2, 0:w:2], x[:, :, 1:h:2, 1:w:2]
+    return larger_from_a(larger_from_a(a, b), larger_from_a(c, d))
+
+
+def four_in_a_row(x):
+    h, w = x.shape[2] // 2 * 2, x.shape[3] // 2 * 2
+    y = x[:, :, 0:h:2, 0:w:2]
+    for i, j in ((0, 1), (1, 0), (1, 1)):
+        y = y + F.relu(x[:, :, i:h:2, j:w:2] - y)
+    return y
+
+
+def four_rows_then_columns(x):
+    h, w = x.shape[2] // 2 * 2, x.shape[3] // 2 * 2
+    rows = larger_from_b(x[..., 0:h:2, :w], x[..., 1:h:2, :w])
+    return larger_from_b(rows[..., 0::2], rows[..., 1::2])
+
+
+def four_layers(x):
+    """Three convolutions and two ReLUs, channel by channel."""
+    n, c, h, w = x.shape
+    first = [[1, -1, 0, 0], [0, 1, 0, 0], [0, -1, 0, 0], [0, 0, 1, -1], [0, 0, 0, 1], [0, 0, 0, -1]]
+    second = [[1, 1, -1, -1, -1, 1], [0, 0, 0, 1, 1, -1], [0, 0, 0, -1, -1, 1]]
+    weights = [torch.tensor(first).reshape(6, 1, 2, 2), torch.tensor(second)[..., None, None]]
+    weights.append(torch.tensor([[1, 1, -1]])[..., None, None])
+    y = x.reshape(n * c, 1, h, w)
+    y = F.relu(F.conv2d(y, weights[0].to(x.dtype), stride=2))
+    y = F.relu(F.conv2d(y, weights[1].to(x.dtype)))
+    return F.conv2d(y, weights[2].to(x.dtype)).reshape(n, c, h // 2, w // 2)
+
+
+def four_pooled(x):
+    return F.max_pool2d(x, 2)
+
+
+def four_amax(x):
+    return x.unfold(2, 2, 2).unfold(3, 2, 2).amax((4, 5))
+
+
+def four_relu_of_mean(x):
+    return F.relu(F.avg_pool2d(x, 2))
+
+
+def four_weights_then_mean(x):
+    kernel = torch.full((x.shape[1], 1, 2, 2), 0.25, dtype=x.dtype)
+    return F.conv2d(x, kernel, stride=2, groups=x.shape[1])
+
+
+def four_never_negative(x):
+    return F.relu(four_slices(x))
+
+
+def four_only_diagonal(x):
+    h, w = x.shape[2] // 2 * 2, x.shape[3] // 2 * 2
+    return larger_from_a(x[:, :, 0:h:2, 0:w:2], x[:, :, 1:h:2, 1:w:2])
+
+
+def four_added(x):
+    h, w = x.shape[2] // 2 * 2, x.shape[3] // 2 * 2
+    a, b = x[:, :, 0:h:2, 0:w:2], x[:, :, 0:h:2, 1:w:2]
+    c, d = x[:, :, 1:h:2, 0:w:2], x[:, :, 1:h:2, 1:w:2]
+    return larger_from_a(a, b) + larger_from_a(c, d)
+
+
+def four_overlapping(x):
+    rows = larger_from_a(x[:, :, :-1], x[:, :, 1:])
+    return larger_from_a(rows[..., :-1], rows[..., 1:])
+
+
+def four_even_sides_only(x):
+    a, b = x[:, :, 0::2, 0::2], x[:, :, 0::2, 1::2]
+    c, d = x[:, :, 1::2, 0::2], x[:, :, 1::2, 1::2]
+    return larger_from_a(larger_from_a(a, b), larger_from_a(c, d))
+
+
+RIGHT = {
+    "max_pool2d": [
+        *(max_pool_loops, max_pool_all_loops, max_pool_unfold, max_pool_columns),
+        *(max_pool_shifted, max_pool_numpy),
+    ],
+    "min_pool2d": [min_pool_minus, min_pool_torch, min_pool_from_above],
+    "avg_pool_as_conv": [avg_full, avg_ones, avg_numpy, avg_repeated],
+    "max_with_relu": [larger_from_a, larger_from_b, larger_three_relus, larger_symmetric],
+    "max_pool_with_relu": [four_slices, four_in_a_row, four_rows_then_columns, four_layers],
+}
+
+WRONG = {
+    "max_pool2d": [
+        (max_pool_torch, "max_pool2d`. Here that work is yours"),
+        (max_pool_module, "max_pool2d`. Here that work is yours"),
+        (max_pool_mean, "mean of each window"),
+        (max_pool_from_zero, "only negative numbers"),
+        (max_pool_stride_is_size, "jump by their own size"),
+        (max_pool_swapped_arguments, "Window and stride are exchanged"),
+        (max_pool_last_window_kept, "not full"),
+        (max_pool_windows_too_close, "one step apart"),
+        (max_pool_over_channels, "over the channels too"),
+        (max_pool_one_loop_short, "last row and the last column"),
+        (max_pool_single_precision, "in float32 where the input has float64"),
+        (max_pool_places, "a tuple where a tensor is expected"),
+    ],
+    "min_pool2d": [
+        (min_pool_minimum, "Here that work is yours to do"),
+        (max_pool_loops, "This is max pooling"),
+        (min_pool_half_way, "change it back after"),
+        (min_pool_sign_after, "change it before, too"),
+        (min_pool_default_stride, "jump by their own size"),
+        (min_pool_inverse, ""),
+    ],
+    "avg_pool_as_conv": [
+        (avg_sum, "this is a sum"),
+        (avg_side, "divide by k only"),
+        (avg_all_channels, "averages every channel"),
+        (avg_diagonal, "most of its weights are zeros"),
+        (avg_one_group, "In `groups`: With one group"),
+        (avg_axes_swapped, "not (1, channels, k, k)"),
+        (avg_shared, "needs its own copy"),
+        (avg_weight_only, "a tensor where a tuple is expected"),
+    ],
+    "max_with_relu": [
+        (larger_maximum, "calls `torch.maximum`"),
+        (larger_where, "Here that work is yours to do"),
+        (larger_compared, "Here that work is yours to do"),
+        (larger_absolute, "calls `torch.abs`"),
+        (larger_numpy, "calls `torch.numpy`"),
+        (larger_excess_only, "what must be added"),
+        (larger_sum_of_relus, "relu(a) + relu(b)"),
+        (larger_of_positive, "Where both are negative"),
+        (larger_not_halved, "twice the larger one"),
+        (larger_wrong_base, "b was added where a belongs"),
+        (larger_in_place, "`a` was changed in place"),
+    ],
+    "max_pool_with_relu": [
+        (four_pooled, "Here that work is yours to do"),
+        (four_amax, "calls `torch.amax`"),
+        (four_relu_of_mean, "Here that work is yours to do"),
+        (four_weights_then_mean, "mean of the four numbers"),
+        (four_never_negative, "all four numbers are negative"),
+        (four_only_diagonal, "on the diagonal"),
+        (four_added, "are added"),
+        (four_overlapping, "two steps apart"),
+        (four_even_sides_only, "stopped with RuntimeError"),
+    ],
+}
