@@ -14,3 +14,13 @@ def as_installed() -> Iterator[None]:
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    """One browser for the whole run: playwright cannot be started twice in a process."""
+    # Imported here: the job that tests the lowest versions has no playwright.
+    from tests.chromium import started
+
+    with started() as chromium:
+        yield chromium

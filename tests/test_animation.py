@@ -12,8 +12,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from cnncourse.animation import SCRIPT, Step, sliding_window
-from tests.test_site import PHONE, browser  # noqa: F401  (the fixture)
 
+PHONE = {"width": 360, "height": 740}
 X = torch.arange(9.0).reshape(3, 3)
 KERNEL = torch.arange(4.0).reshape(2, 2)
 WORDS = [
@@ -78,7 +78,7 @@ def test_sliding_window_refuses_what_corr2d_refuses(as_installed) -> None:
 
 
 @pytest.fixture
-def open_page(browser) -> Iterator:  # noqa: F811
+def open_page(browser) -> Iterator:
     contexts = []
 
     def build(**settings: object) -> Page:
@@ -132,7 +132,7 @@ LAST = {
 }
 
 
-def test_first_frame_and_all_steps_remain_without_javascript(browser) -> None:  # noqa: F811
+def test_first_frame_and_all_steps_remain_without_javascript(browser) -> None:
     page = sliding_window(X, KERNEL)._repr_html_()
     context = browser.new_context(java_script_enabled=False)
     tab = context.new_page()

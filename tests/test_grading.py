@@ -26,9 +26,9 @@ import pytest
 import torch
 
 from cnncourse import checks
-from cnncourse.checks.exercise import Call
-from cnncourse.checks.run import Outcome
-from cnncourse.grading import release, sandbox, stripped, wire
+from cnncourse.checks.exercise import Call, Case, Interface
+from cnncourse.checks.run import Outcome, run
+from cnncourse.grading import lent, release, sandbox, stripped, wire
 from cnncourse.grading.answers import TAMPERED, read_answers
 from cnncourse.grading.assignment import Assignment, assigned_chapters, exercises_of
 from cnncourse.grading.collect import Student, collect
@@ -39,11 +39,11 @@ from cnncourse.grading.grade import (
     digest_of,
     grade,
 )
-from cnncourse.grading.lent import all_lent, forbidden_to, lent_to
 from cnncourse.grading.marks import Grade
 from cnncourse.grading.notebook import LARGEST_FILE, UnreadableError, read_notebook
 from cnncourse.grading.reading import forbidden_calls
 from cnncourse.grading.store import Store, file_name
+from cnncourse.shift import translate
 from tests.submissions import (
     CHECK,
     FLIPPED,
@@ -61,7 +61,6 @@ SECRET = "correct-horse-battery-staple"
 LIMITS = sandbox.Limits(seconds=20, step=2, memory=1 << 30)
 HONEST = {
     "right": solved(),
-    "windows": solved(WINDOWS),
     "flipped": solved(FLIPPED),
     "stub": solved(STUB),
     "after-a-crash": notebook(SETUP, "1 / 0", "%matplotlib inline\n" + RIGHT, "!ls\n" + CHECK),
@@ -150,7 +149,7 @@ def feedback_page(course: Course, name: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "name", ["right", "windows", "after-a-crash", "other-name", "compares-with-torch", "plots"]
+    "name", ["right", "after-a-crash", "other-name", "compares-with-torch", "plots"]
 )
 def test_right_answers_get_their_points(course: Course, name: str) -> None:
     assert course.mark(name) == (2, "corr2d: passed (8 of 8 cases right)")
@@ -202,15 +201,12 @@ WHY = {
     "forged-results": TAMPERED,
     "malformed-results": "No answer came back",
     "script-in-error": "ValueError",
-    "many-prints": "",
     "seed": "nothing found",
     "outside": "nothing found",
     "network": "nothing found",
     "pickle": "",
-    "answer-lent-to-another": "calls `cnncourse.correlation.corr2d_windows`",
     "answer-in-package": "not there while a notebook is graded",
-    "answer-in-d2l": "no answer of this name",
-    "answer-in-scipy": "no answer of this name",
+    "answer-elsewhere": "nothing found",
 }
 
 
@@ -522,7 +518,7 @@ def test_stripped_package_holds_no_reference_and_no_hint(tmp_path: Path) -> None
         assert not [hint for hint in exercise.hints if hint in text]
         assert not [one for one in exercise.mistakes if one.diagnosis in text]
     assert "def conv2d" not in text
-    assert "def corr2d" not in text
+    assert "def corr2d(" not in text
 
 
 def test_every_exercise_can_cross_into_the_sandbox() -> None:
@@ -531,15 +527,36 @@ def test_every_exercise_can_cross_into_the_sandbox() -> None:
     assert assignment.request(read_notebook("a.py", b""), LIMITS)
 
 
-def test_what_an_exercise_builds_on_is_lent_to_it_alone() -> None:
-    assert "cnncourse.correlation.corr2d_windows" in lent_to(checks.find("learn_kernel"))
-    assert "cnncourse.correlation.corr2d_windows" in forbidden_to(checks.find("corr2d"))
-    assert "cnncourse.correlation.corr2d_windows" not in forbidden_to(checks.find("learn_kernel"))
+def test_what_an_exercise_builds_on_is_lent_to_it_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "cnncourse.shift.translate"
+    builds = replace(checks.find("corr2d"), prerequisites=("slices", f"`{name}`"))
+    monkeypatch.setattr(lent, "all_lent", lambda: frozenset({name}))
+    assert lent.lent_to(builds) == {name}
+    assert lent.forbidden_to(builds) == builds.forbidden
+    assert lent.forbidden_to(checks.find("corr2d")) == (*builds.forbidden, name)
+
+
+def test_a_lent_function_works_and_is_watched() -> None:
+    source = (stripped.PACKAGE / "shift.py").read_text()
+    module = {"__name__": "cnncourse.shift"}
+    exec(lent.cut(source, ["translate"]), module)
+    x = torch.arange(6.0).reshape(2, 3)
+    assert torch.equal(module["translate"](x, 0, 1), translate(x, 0, 1))
+    for forbidden in (("cnncourse.shift.translate",), ("conv",)):
+        interface = Interface(name="f", forbidden=forbidden)
+        (outcome,) = run(interface, lambda x: module["translate"](x, 0, 1), [Case(x)])
+        assert torch.equal(outcome.value, translate(x, 0, 1))
+        assert ("cnncourse.shift.translate" in outcome.forbidden) == (forbidden[0] != "conv")
+
+
+def test_cut_names_what_the_course_does_not_define() -> None:
+    with pytest.raises(ValueError, match="got \\['translate'\\]"):
+        lent.cut("x = 1", ["translate"])
 
 
 def test_what_is_lent_needs_nothing_hidden(tmp_path: Path) -> None:
     stripped.write(tmp_path, with_data=False)
-    modules = {name.split(".")[1] for name in all_lent()}
+    modules = {name.split(".")[1] for name in lent.all_lent()}
     for module in modules:
         tree = ast.parse((tmp_path / f"cnncourse/{module}.py").read_text())
         imported = [one.module for one in ast.walk(tree) if isinstance(one, ast.ImportFrom)]

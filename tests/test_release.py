@@ -58,6 +58,7 @@ PROSE = (
 HIDDEN = 'assert check("corr2d", corr2d, seed=os.environ.get("CNNCOURSE_SEED", 1)).passed'
 HARMLESS = "Add the products of a window, and move on. def corr2d(x, kernel): raise"
 SECRETS = Secrets([SOURCE])
+SECRET_LINE = "### BEGIN SOLUTION\n{}\n### END SOLUTION"
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +195,14 @@ def test_scan_passes_what_is_public(tmp_path: Path) -> None:
     text = as_notebook(cell_type="code", source=HARMLESS + '\ncheck("corr2d", corr2d)')
     path = write_zip(tmp_path / "students.zip", {"a.ipynb": text, "b.txt": "ab\r\n" * 9})
     assert scan_archive(path, SECRETS) == []
+
+
+def test_short_lines_are_secret_unless_they_say_nothing_or_are_public() -> None:
+    source = SECRET_LINE.format("return kernel.flip(0, 1)")
+    assert Secrets([source]).find("x = 1; return kernel.flip(0, 1)")
+    public = "so return kernel.flip(0, 1) then"
+    assert not Secrets([public, source]).find("return kernel.flip(0, 1)")
+    assert not Secrets([SECRET_LINE.format("(K T_{p,q}\\,")]).find("(K T_{p,q}\\, x)")
 
 
 def test_scan_refuses_what_it_cannot_open(tmp_path: Path) -> None:

@@ -10,9 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.server
-import os
 import re
-import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -23,8 +21,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Route
 from sphinx_external_toc.parsing import parse_toc_yaml
+
+from tests.chromium import NO_BROWSER, find_chromium
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "_build" / "html"
@@ -35,25 +35,6 @@ NOTEBOOKS = [name for name in CHAPTERS if (ROOT / f"{name}.ipynb").exists()]
 
 PHONE = {"width": 360, "height": 740}
 DESKTOP = {"width": 1280, "height": 900}
-
-BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
-MAC_BROWSERS = [
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-    "/Applications/Chromium.app/Contents/MacOS/Chromium",
-]
-NO_BROWSER = """The tests of the site need Chromium or Google Chrome and found neither. Install one:
-  Debian, Ubuntu:  sudo apt-get install chromium     (Ubuntu: sudo snap install chromium)
-  Fedora:          sudo dnf install chromium
-  macOS:           brew install --cask google-chrome
-or put the path of the program into the environment variable CNNCOURSE_CHROMIUM."""
-# The browser's own traffic (updates, synchronisation) is no part of what a page asks for.
-QUIET = [
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--disable-quic",
-]
 
 
 # ---------------------------------------------------------------------------------------------
@@ -69,14 +50,6 @@ class Visit:
     directory: Path
     errors: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
-
-
-def find_chromium() -> str | None:
-    """Return the path of the browser: the one that was asked for, else the first that is found."""
-    if wanted := os.environ.get("CNNCOURSE_CHROMIUM"):
-        return shutil.which(wanted)
-    found = (shutil.which(name) for name in [*BROWSERS, *MAC_BROWSERS])
-    return next((path for path in found if path), None)
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
@@ -339,19 +312,6 @@ def site() -> Path:
     if stale := find_stale_files():
         pytest.fail(f"_build/html is missing or older than {', '.join(stale)}. Run: make book")
     return SITE
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    path = find_chromium()
-    if path is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(NO_BROWSER)
-    root = hasattr(os, "geteuid") and os.geteuid() == 0
-    with sync_playwright() as playwright:
-        args = [*QUIET, "--no-sandbox"] if root else QUIET
-        browser = playwright.chromium.launch(executable_path=path, args=args)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")

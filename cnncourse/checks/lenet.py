@@ -14,22 +14,30 @@ from cnncourse.lenet import ModernLeNet
 from cnncourse.training import fit
 
 BUDGET = 61706  # parameters of LeNet
-# Share of the pictures held back. Over twelve seeds the reference reached 0.74 to 0.81, the same
-# network with torch's own first weights at most 0.63, LeNet with its sigmoids 0.12.
-ENOUGH = 0.65
+# Share of the pictures held back. Over twelve seeds the reference reached 0.73 to 0.79, the same
+# network with torch's own first weights at most 0.53, LeNet with its sigmoids 0.08.
+ENOUGH = 0.62
 
 
 def judge_model(result: object) -> str:
     """Say which of the requirements a tried model misses first."""
-    if isinstance(result, str):
-        missing_return = " Is `return` missing?" if "NoneType" in result else ""
-        return result + missing_return
+    if not _has_kinds(result, (int, Sequence, Sequence, Tensor)):
+        missing_return = " Is `return` missing?" if result == "NoneType" else ""
+        kind = f"a {result[:30]}" if isinstance(result, str) else "something else"
+        return f"The answer returned {kind} where a model is expected.{missing_return}"
     parameters, shape, operators, predicted = result
-    if shape != (2, 10):
-        return f"Two pictures must give logits of shape (2, 10); this model gives {shape}."
+    if tuple(shape) != (2, 10):
+        return f"Two pictures must give logits of shape (2, 10); this model gives {tuple(shape)}."
     if parameters > BUDGET:
         return f"The model has {parameters:,} parameters; {BUDGET:,} are allowed."
     return _judge_layers(operators) or _judge_predictions(predicted)
+
+
+def _has_kinds(result: object, kinds: Sequence[type]) -> bool:
+    """Tell whether a result has these parts: out of a sandbox may come anything."""
+    if not isinstance(result, (tuple, list)) or len(result) != len(kinds):
+        return False
+    return all(isinstance(part, kind) for part, kind in zip(result, kinds, strict=True))
 
 
 def _judge_layers(operators: Sequence[str]) -> str:
@@ -50,7 +58,10 @@ def _judge_layers(operators: Sequence[str]) -> str:
 
 
 def _judge_predictions(predicted: Tensor) -> str:
-    right = (predicted == given.labels(given.TRAINED, given.HELD_BACK)).double().mean().item()
+    labels = given.labels(given.TRAINED, given.HELD_BACK)
+    if predicted.shape != labels.shape:
+        return f"Labels of shape {tuple(predicted.shape)} came for {len(labels)} pictures."
+    right = (predicted == labels).double().mean().item()
     if right >= ENOUGH:
         return ""
     reached = (
@@ -107,15 +118,17 @@ def _clothes(random: Generator) -> tuple[Tensor, Tensor]:
     return given.pictures(0, 1000)[chosen], given.labels(0, 1000)[chosen]
 
 
-def judge_fifty(result: tuple, model: nn.Module, x: Tensor, y: Tensor) -> str:
+def judge_fifty(result: object, model: nn.Module, x: Tensor, y: Tensor) -> str:
     """Say how many pictures a trained model names right, and what stopped the others."""
+    if not _has_kinds(result, (bool, bool, Tensor)):
+        return "Something else came where the labels of the pictures are expected."
     changed, finite, predicted = result
     if not changed:
         return "The weights are as they were. Train this model, not a copy, and let each step act."
     if not finite:
         return "The logits are no longer finite numbers: the steps are too large, or go uphill."
     if predicted.shape != y.shape:
-        return f"The model names {len(predicted)} pictures where {len(y)} came in."
+        return f"Labels of shape {tuple(predicted.shape)} came for {len(y)} pictures."
     right = predicted == y
     return "" if right.all() else _explain_errors(right, predicted)
 

@@ -112,7 +112,7 @@ SHIFT_CONSISTENCY = Exercise(
     minutes=30,
     difficulty="hard",
     points=4,
-    prerequisites=("padding of chapter 4", "argmax of scores"),
+    prerequisites=("`cnncourse.shift.translate`", "argmax of scores"),
     graded="the exact share, for several classifiers, image sizes and largest shifts",
     reference=shift_consistency,
     cases=classifiers,
@@ -196,8 +196,8 @@ SHIFT_CONSISTENCY = Exercise(
         "there are 9. Compute the class of each image under each of them once.",
         "Stack the classes to shape (shifts, n). Comparing every row with every row is one "
         "expression: classes[:, None] == classes[None, :].",
-        "With moved = F.pad(images, (dx, -dx, dy, -dy)), one row is model(moved).argmax(1); stack "
-        "the rows of all shifts. The answer is the mean of the comparison.",
+        "classes = torch.stack([model(translate(images, dy, dx)).argmax(1) for dy, dx in shifts]); "
+        "the answer is the mean of the comparison.",
     ),
 )
 

@@ -57,9 +57,9 @@ class Secrets:
         sources = list(sources)
         secret = [match[2] for source in sources for match in SECRET.finditer(source)]
         open_texts = [*(SECRET.sub(" ", source) for source in sources), *public]
-        known = {run for text in open_texts for run in runs(text)}
+        known = {run for text in open_texts for run in _windows(text)}
         self.runs: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
-        for run in {run for text in secret for run in runs(text)} - known:
+        for run in filter(_tells, {run for text in secret for run in runs(text)} - known):
             self.runs.setdefault(run[:3], set()).add(run)
         public_words = _words(open_texts)
         self.public_words = sorted(public_words)
@@ -115,6 +115,18 @@ def runs(text: str) -> Iterator[tuple[str, ...]]:
     for line in text.splitlines():
         if SHORTEST <= len(words := WORD.findall(line)) < RUN:
             yield tuple(words)
+
+
+def _tells(run: tuple[str, ...]) -> bool:
+    """Say whether a run holds words: signs and letters alone, as in a formula, are no solution."""
+    return sum(len(word) > 2 for word in run) >= 2
+
+
+def _windows(text: str) -> Iterator[tuple[str, ...]]:
+    """Cut a text into overlapping runs of every length that a secret may have."""
+    words = WORD.findall(text)
+    for size in range(SHORTEST, RUN + 1):
+        yield from zip(*(words[i:] for i in range(size)), strict=False)
 
 
 def _words(texts: Iterable[str]) -> set[str]:

@@ -62,6 +62,43 @@ class Record:
         values = [run[measure] for run in chosen]
         return [value[-1] if isinstance(value, list) else value for value in values]
 
+    def curve(
+        self, recipe: str, measure: str = "validation_accuracy", seed: int = 0
+    ) -> list[float]:
+        """Return a number of every epoch of one run.
+
+        Parameters
+        ----------
+        recipe : str
+            As in `final`.
+        measure : str
+            ``validation_accuracy``, ``validation_loss`` or ``train_loss``.
+        seed : int
+            Of the run.
+
+        Returns
+        -------
+        list of float
+            First epoch first.
+
+        Raises
+        ------
+        ValueError
+            If the record has no such recipe or seed, or the run has no such measure.
+
+        Examples
+        --------
+        >>> len(load_record("lenet").curve("lenet_sigmoid"))
+        10
+        """
+        runs = {run["seed"]: run for run in self._runs(recipe)}
+        if seed not in runs:
+            raise ValueError(f"`seed` must be one of {sorted(runs)}, got {seed}")
+        curve = runs[seed].get(measure)
+        if not isinstance(curve, list):
+            raise ValueError(f"`measure` must be one of every epoch, got {measure!r}")
+        return curve
+
     def summary(self, recipe: str, measure: str = "validation_accuracy") -> str:
         """Return mean and sample standard deviation (n - 1) over the seeds, as text.
 

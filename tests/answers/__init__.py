@@ -8,7 +8,6 @@ the mistakes in ``cnncourse.checks``, so that the check is tried on something it
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable
 from importlib import import_module
 
 
@@ -21,8 +20,3 @@ def collect(table: str) -> list[tuple[str, object]]:
     """Return (exercise, entry) for every entry of RIGHT or WRONG, over all chapters."""
     tables = [getattr(import_module(f"{__name__}.{topic}"), table) for topic in topics()]
     return [(name, one) for table in tables for name, entries in table.items() for one in entries]
-
-
-def automatic(reference: Callable, how: Callable) -> Callable:
-    """Make a wrong answer out of a right one: ``how`` gets the right value and the arguments."""
-    return lambda *arguments: how(reference(*arguments), arguments)

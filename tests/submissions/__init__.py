@@ -76,9 +76,7 @@ def attacks(
     cells["network"] = [NETWORK.replace("PORT", str(port))]
     cells["pickle"] = [PICKLE.replace("FOLDER", str(outside))]
     cells["answer-in-package"] = [SETUP, "from cnncourse.correlation import corr2d", CHECK]
-    cells["answer-lent-to-another"] = [SETUP, LENT, CHECK]
-    cells["answer-in-d2l"] = [SETUP, "from d2l.torch import corr2d", CHECK]
-    cells["answer-in-scipy"] = [SETUP, SCIPY, CHECK]
+    cells["answer-elsewhere"] = [ELSEWHERE]
     return {name: notebook(*sources) for name, sources in cells.items()}
 
 
@@ -142,7 +140,8 @@ time.sleep(3600)
 import os
 def corr2d(x, kernel): return x
 line = b"x" * (1 << 20)
-for _ in range(1 << 10): os.write(1, line)
+for _ in range(1 << 9): os.write(1, line)
+for _ in range(1 << 9): print("x" * (1 << 20))
 """,
     "result": """\
 import os
@@ -218,22 +217,21 @@ def corr2d(x, kernel): return x
 def corr2d(x, kernel):
     raise ValueError("<script>alert(1)</script><img src=x onerror=alert(2)>")
 """,
-    "many-prints": """\
-def corr2d(x, kernel): return x
-for _ in range(1000): print("x" * (1 << 20))
-""",
 }
 
-LENT = """\
-import cnncourse.correlation
-def corr2d(x, kernel):
-    return getattr(cnncourse.correlation, "corr2d_" + "windows")(x, kernel)
+ELSEWHERE = (
+    """\
+import importlib
+found = []
+for name in ("d2l.torch", "scipy.signal", "torchvision", "cnncourse.checks.cross_correlation",
+             "cnncourse.checks.judge", "cnncourse.grading.grade", "tests.submissions"):
+    try:
+        importlib.import_module(name)
+        found.append(name)
+    except ImportError: pass
 """
-
-SCIPY = """\
-from scipy.signal import correlate2d
-def corr2d(x, kernel): return torch.from_numpy(correlate2d(x.numpy(), kernel.numpy(), "valid"))
-"""
+    + SAYS
+)
 
 SEED = (
     """\
