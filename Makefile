@@ -25,7 +25,8 @@ test: book ## lint, package tests, every notebook, the book's guards, the site i
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
-	$(BIN)/python -m pytest --cov=cnncourse
+	@# One process for each core, with one thread each: more threads would wait for each other.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --dist loadfile --cov=cnncourse
 
 lab: $(VENV)/ready ## open the chapters in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=book

@@ -41,3 +41,20 @@ def test_final_names_what_the_record_does_not_have(recipe, measure, message):
 def test_load_record_names_the_records_there_are():
     with pytest.raises(ValueError, match=r"`name` must be one of .*lenet.*, got 'alexnet'"):
         load_record("alexnet")
+
+
+def test_curve_holds_every_epoch_of_one_seed():
+    assert Record([], RUNS).curve("a", seed=1) == [0.1, 0.4]
+
+
+@pytest.mark.parametrize(
+    ("seed", "measure", "message"),
+    [
+        (2, "validation_accuracy", r"`seed` must be one of \[0, 1\], got 2"),
+        (0, "test_accuracy", "`measure` must be one of every epoch, got 'test_accuracy'"),
+        (0, "speed", "`measure` must be one of every epoch, got 'speed'"),
+    ],
+)
+def test_curve_names_what_the_record_does_not_have(seed, measure, message):
+    with pytest.raises(ValueError, match=message):
+        Record([], RUNS).curve("a", measure, seed)
