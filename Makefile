@@ -26,7 +26,8 @@ test: book ## lint, package tests, every notebook, the book's guards, the site i
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	@# One process for each core, with one thread each: more threads would wait for each other.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --dist loadfile --cov=cnncourse
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --dist loadfile \
+		--no-loadscope-reorder --cov=cnncourse
 
 lab: $(VENV)/ready ## open the chapters in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=book
