@@ -7,6 +7,14 @@ from collections.abc import Iterator
 import jaxtyping
 import pytest
 
+# They take a minute or more; when one of them came last, the other processes would wait for it.
+LONG = ("08_lenet.ipynb", "test_exercises.py", "test_grading.py", "test_site.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the long files first."""
+    items.sort(key=lambda item: item.path.name not in LONG)
+
 
 @pytest.fixture
 def as_installed() -> Iterator[None]:

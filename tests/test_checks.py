@@ -72,6 +72,7 @@ PAIR = replace(
     returns=("y", "height"),
     mistakes=(Mistake("The flip is missing.", lambda x, c: (c * x + x.cumsum(1), 0)),),
 )
+TOTAL = replace(TOY, reference=lambda x, c: affine(x, c).sum(), mistakes=())
 PICKY = replace(TOY, accepts=lambda value, x, c: "" if value.sum() > 0 else "Too small.")
 
 
@@ -165,6 +166,7 @@ NAMED = [
     (diagnosis.wrong_places, lambda x, c: affine(x, c).flip(0, 1), "in the wrong places", TOY),
     (diagnosis.scaled, lambda x, c: 3 * affine(x, c), "3 times what it should be", TOY),
     (diagnosis.scaled, lambda x, c: -affine(x, c), "sign is reversed", TOY),
+    (diagnosis.scaled, lambda x, c: 2 * affine(x, c).sum(), "2 times what it should be", TOTAL),
     (diagnosis.wrong_values, off_at_one_place, "5 of 6 numbers are right", TOY),
     (diagnosis.wrong_values, square_only, "right when height and width are equal", TOY),
     (diagnosis.wrong_values, narrow_only, "right for float32 and wrong for float64", TOY),

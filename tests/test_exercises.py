@@ -69,10 +69,9 @@ def test_exercise_has_enough_answers(exercise):
     assert wrong.count(exercise.name) >= 5
 
 
-@pytest.mark.parametrize("exercise", EXERCISES, ids=label)
+# An exercise with a probe trains a model and has no reference; its right answers are checked above.
+@pytest.mark.parametrize("exercise", [e for e in EXERCISES if not e.probe], ids=label)
 def test_check_accepts_reference_for_many_seeds(exercise):
-    if exercise.probe:
-        pytest.skip("the probe trains; the right answers are checked above")
     reports = [check(exercise.name, exercise.reference, seed=seed) for seed in range(5)]
     assert [report.feedback for report in reports if not report.passed] == []
 

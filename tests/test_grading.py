@@ -79,8 +79,10 @@ HONEST = {
 
 @pytest.fixture(scope="module", autouse=True)
 def _bubblewrap() -> None:
-    reason = sandbox.missing()
-    assert not reason, f"these tests need a working bubblewrap: {reason}"
+    """Without a sandbox, skip with what to install, and fail in CI; macOS has none."""
+    if reason := sandbox.missing():
+        stop = pytest.fail if os.environ.get("CI") else pytest.skip
+        stop(f"the tests of grading need a working bubblewrap. {reason}")
 
 
 @dataclass

@@ -373,7 +373,6 @@ def test_landing_page_cites_the_course_as_its_citation_file_does() -> None:
         assert landing.count(fact) >= 2, fact  # in words and in BibTeX
 
 
-@pytest.mark.skipif(not NOTEBOOKS, reason="no chapter is listed in _toc.yml yet")
 @pytest.mark.parametrize("answer", ["hub.school.edu", " https://hub.school.edu/hub/home "])
 def test_jupyterhub_button_asks_for_the_hub(browser: Browser, site: Path, answer: str) -> None:
     with visiting(browser, site, NOTEBOOKS[0]) as visit:
@@ -449,7 +448,6 @@ def test_guard_reports(browser, site, tmp_path, guard, old, new, report) -> None
         assert report in "\n".join(guard(visit))
 
 
-@pytest.mark.skipif(not NOTEBOOKS, reason="no chapter is listed in _toc.yml yet")
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -228,7 +228,8 @@ def scaled(found: Findings) -> str:
     """Recognize a factor or a sign."""
     ratios = {_ratio(trial) for trial in found.wrong}
     ratio = ratios.pop()
-    if ratios or ratio is None:
+    # One number is always a multiple of another.
+    if ratios or ratio is None or sum(len(numbers(trial.wanted)) for trial in found.wrong) < 2:
         return ""
     if ratio == -1:
         return "The sign is reversed."
@@ -238,7 +239,7 @@ def scaled(found: Findings) -> str:
 def _ratio(trial: Trial) -> float | None:
     """Return c where value = c * wanted, to three digits; None where there is no such c."""
     value, wanted = (torch.tensor(numbers(one)).double() for one in (trial.value, trial.wanted))
-    if value.shape != wanted.shape or len(wanted) < 2 or not wanted.any():
+    if value.shape != wanted.shape or not wanted.any():
         return None
     ratio = float(f"{value @ wanted / (wanted @ wanted):.3g}")
     return ratio if ratio and agree(value, ratio * wanted, COARSE) else None

@@ -144,8 +144,8 @@ def show(value: object) -> str:
     >>> print(show(torch.tensor([[19.0, 25.0], [37.0, 43.0]])))
     [[19., 25.],
      [37., 43.]]
-    >>> show((1, 0.123456789))
-    '(1, 0.123457)'
+    >>> show((1, 4.0, 0.123456789))
+    '(1, 4.0, 0.123457)'
     """
     if isinstance(value, Tensor):
         return _show_tensor(value)
@@ -154,7 +154,8 @@ def show(value: object) -> str:
         parts = [show(item) for item in value]
         separator = ",\n" if any("\n" in part for part in parts) else ", "
         return opening + separator.join(parts) + closing
-    return f"{value:.6g}" if isinstance(value, float) else repr(value)
+    # Rounded, and written as Python writes it: 4.0 is no 4.
+    return repr(float(f"{value:.6g}") if isinstance(value, float) else value)
 
 
 def _show_tensor(value: Tensor) -> str:
