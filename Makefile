@@ -44,8 +44,9 @@ mutants: $(VENV)/ready ## count the wrong answers that each exercise's check rej
 record: $(VENV)/ready ## train every recipe over several seeds again (about an hour; goes on where it stopped)
 	$(BIN)/python -m benchmarks.record_lenet
 
-bench: $(VENV)/ready ## time the operators beside torch and d2l
+bench: $(VENV)/ready ## time the operators beside torch and d2l, and the grading of a class
 	$(BIN)/python -m benchmarks.operators
+	$(BIN)/python -m benchmarks.grading
 
 lock: ## write requirements.txt anew from requirements.in
 	rm -rf .cache/lock
