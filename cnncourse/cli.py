@@ -246,8 +246,8 @@ def _check(options: argparse.Namespace) -> int:
     reports = check_file(options.file, options.seed)
     if not reports:
         raise ValueError(f"{options.file} holds no answer to an exercise")
-    print("\n\n".join(reports.values()))
-    passed = sum(": passed" in text.partition("\n")[0] for text in reports.values())
+    print("\n\n".join(feedback for _, feedback in reports.values()))
+    passed = sum(passed for passed, _ in reports.values())
     print(f"\n{passed} of {len(reports)} pass.")
     return 0 if passed == len(reports) else 2
 

@@ -903,6 +903,10 @@ LINES = "import torch\nimport torch.nn.functional as F\nfrom torch.nn.functional
         ["from torch import conv2d as corr2d"],
         ["%matplotlib inline\ndef corr2d(x, k): return F.conv2d(x, k)"],
         ["from scipy.signal import convolve2d as s\ndef corr2d(x, k): return s(x, k)"],
+        [
+            "def g(x, k): return F.conv2d(x, k)",
+            "def corr2d(x, k):\n    global g\n    g = g\n    return g(x, k)",
+        ],
     ],
 )
 def test_forbidden_calls_are_read_from_the_source(cells: list[str]) -> None:

@@ -233,8 +233,10 @@ def _check_name(name: str) -> None:
             f"the student's name must have 1 to {LONGEST_NAME} printable characters"
         )
     # A spreadsheet takes a cell with one of these in front for a formula.
-    if name[0] in "=+-@." or set(name) & set('/\\"<>|'):
+    if name[0] in "=+-@.":
         raise UnreadableError("the student's name must not start with one of = + - @ .")
+    if odd := set(name) & set('/\\"<>|'):
+        raise UnreadableError(f"the student's name must not hold {' '.join(sorted(odd))}")
 
 
 def _empty_folders(root: Path, known: set[Student]) -> list[Submission]:

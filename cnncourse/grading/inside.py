@@ -1,9 +1,8 @@
 """What runs in the sandbox: the cells of one notebook, then its answers on the given inputs.
 
 The request comes on standard input once we said that we are ready, the results leave on what was
-standard output. From the first
-cell on this process belongs to the submission, so nothing it writes is believed, and nothing is
-kept here that the submission may not know.
+standard output. From the first cell on this process belongs to the submission, so nothing it
+writes is believed, and nothing is kept here that the submission may not know.
 """
 
 from __future__ import annotations

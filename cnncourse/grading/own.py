@@ -12,7 +12,7 @@ from cnncourse.grading.cells import run_cells
 from cnncourse.grading.notebook import read_notebook
 
 
-def check_file(path: Path, seed: str) -> dict[str, str]:
+def check_file(path: Path, seed: str) -> dict[str, tuple[bool, str]]:
     """Check every answer in a notebook or Python file.
 
     Parameters
@@ -24,8 +24,8 @@ def check_file(path: Path, seed: str) -> dict[str, str]:
 
     Returns
     -------
-    dict of str to str
-        Name of an exercise -> what the check says.
+    dict of str to (bool, str)
+        Name of an exercise -> whether the answer passes, and what the check says.
 
     Raises
     ------
@@ -41,9 +41,7 @@ def check_file(path: Path, seed: str) -> dict[str, str]:
         print(f"Cell {number} stopped: {text}", file=sys.stderr)
     answers = {name: handed_in.get(name, namespace.get(name)) for name in checks.names()}
     return {
-        name: _feedback(name, answer, seed)
-        for name, answer in answers.items()
-        if answer is not None
+        name: _checked(name, answer, seed) for name, answer in answers.items() if answer is not None
     }
 
 
@@ -62,10 +60,11 @@ def _noted(handed_in: dict[str, object]) -> Iterator[None]:
         checks.check = check
 
 
-def _feedback(name: str, answer: object, seed: str) -> str:
+def _checked(name: str, answer: object, seed: str) -> tuple[bool, str]:
     try:
-        return checks.check(name, answer, seed=seed).feedback
+        report = checks.check(name, answer, seed=seed)
     except NotImplementedError:
-        return f"{name}: not solved yet"
+        return False, f"{name}: not solved yet"
     except TypeError as error:
-        return f"{name}: not yet ({error})"
+        return False, f"{name}: not yet ({error})"
+    return report.passed, report.feedback

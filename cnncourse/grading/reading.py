@@ -127,7 +127,7 @@ def _own_variables(function: ast.AST) -> set[str]:
     nodes = list(ast.walk(function))
     stored = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     shared = {n for one in nodes if isinstance(one, (ast.Global, ast.Nonlocal)) for n in one.names}
-    return stored | {n.arg for n in nodes if isinstance(n, ast.arg)} - shared
+    return (stored | {n.arg for n in nodes if isinstance(n, ast.arg)}) - shared
 
 
 def _full_name(node: ast.expr, imports: dict[str, str]) -> str:

@@ -192,11 +192,9 @@ class _Reader:
         data = bytearray(self.take(prod(shape) * dtype.itemsize))
         if dtype is torch.bool and max(data, default=0) > 1:
             raise MalformedError("a bool that is neither 0 nor 1")
-        return torch.frombuffer(data, dtype=dtype).reshape(shape) if data else _empty(shape, dtype)
-
-
-def _empty(shape: list[int], dtype: torch.dtype) -> Tensor:
-    return torch.empty(shape, dtype=dtype)
+        # frombuffer takes no empty buffer.
+        flat = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
+        return flat.reshape(shape)
 
 
 def _bounded(value: object, low: int, high: int) -> int:
