@@ -130,7 +130,7 @@ class Step:
         return f"y[{self.row}, {self.column}] = {terms} = {_number(self.value)}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SlidingWindow:
     """All steps of a cross-correlation, shown one at a time.
 

@@ -186,6 +186,7 @@ def seed_strip(values: Mapping[str, Sequence[float]], label: str = "test accurac
     axes.set_yticks(range(len(values)), list(values))
     axes.set(xlabel=f"{label} (dot: one seed; bar: mean ± standard deviation)")
     axes.set_ylim(len(values) - 0.5, -0.7)
+    axes.margins(x=0.12)  # the notes are wider than the dots
     axes.spines[["top", "right"]].set_visible(False)
     return figure
 
@@ -381,7 +382,7 @@ def picture_and_maps(
     ['picture', 'left', '']
     """
     _check_filled("maps", maps)
-    for name, value in {"picture": picture, **maps}.items():
+    for name, value in [("picture", picture), *maps.items()]:
         if value.ndim != 2 or value.numel() == 0:
             raise ValueError(f"`{name}` must have shape (h, w), got {tuple(value.shape)}")
     limit = max(value.detach().abs().max().item() for value in maps.values())
@@ -421,7 +422,8 @@ def _name_curves(axes: Axes) -> None:
         above -= 1
         # At least a line's height over the name below, with room left for the names still to come.
         level = min(max(to_axes.transform(end)[1], level + NAME_HEIGHT), 1 - above * NAME_HEIGHT)
-        leader = {"arrowstyle": "-", "color": line.get_color(), "lw": 0.8}
+        # Grey and dotted: in the curve's own colour it looks as if a short curve went on.
+        leader = {"arrowstyle": "-", "color": "grey", "ls": ":"}
         axes.annotate(
             line.get_label(),
             end,

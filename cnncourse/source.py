@@ -60,7 +60,7 @@ def show_source(function: Callable) -> Source:
         # unfold copies nothing: it reads every window from the same memory, (w - kw + 1, kw).
         return x.unfold(0, len(kernel), 1) @ kernel
     """
-    if not inspect.isroutine(function) or inspect.isbuiltin(function):
+    if not (inspect.isfunction(function) or inspect.ismethod(function)):
         kind = type(function).__name__
         raise TypeError(f"`function` must be a function written in Python, got {kind}")
     code = textwrap.dedent(inspect.getsource(function)).rstrip()

@@ -213,6 +213,35 @@ def test_play_is_not_offered_to_who_wants_less_motion(open_page) -> None:
     assert page.get_by_role("button", name="Next").first.is_visible()
 
 
+def test_controls_say_where_they_are(open_page) -> None:
+    box = open_page().locator(".sliding").first
+    slider = box.get_by_label("Step")
+
+    def said() -> list[str | None]:
+        buttons = [box.get_by_role("button", name=name) for name in ("Previous", "Next")]
+        ends = [button.get_attribute("aria-disabled") for button in buttons]
+        return [*ends, slider.input_value(), slider.get_attribute("aria-valuetext")]
+
+    assert said() == ["true", "false", "0", "1 of 4"]
+    box.get_by_role("button", name="Next").click()
+    assert said() == ["false", "false", "1", "2 of 4"]
+    slider.fill("3")
+    assert said() == ["false", "true", "3", "4 of 4"]
+
+
+def test_a_step_by_hand_or_a_removed_figure_stops_play(open_page) -> None:
+    page = open_page()
+    page.clock.install()
+    boxes = [page.locator(".sliding").nth(n).element_handle() for n in (0, 2)]
+    for box in boxes:
+        box.query_selector(".sliding-play").click()
+    boxes[0].query_selector(".sliding-next").click()
+    boxes[1].evaluate("box => box.remove()")
+    page.clock.run_for(10_000)
+    texts = [box.query_selector("[role=status]").text_content() for box in boxes]
+    assert [text[:6] for text in texts] == ["Step 2", "Step 1"]
+
+
 @pytest.mark.parametrize(("colour", "ground"), [("#1d2530", "#fff"), ("#dde3ea", "#14181e")])
 def test_page_is_accessible_and_fits_a_phone_in_light_and_dark(open_page, colour, ground) -> None:
     page = open_page()

@@ -16,7 +16,7 @@ import torch
 
 from cnncourse.claims import NUMBER
 from cnncourse.correlation import corr2d
-from tools.notebooks import chapters, digest, is_current, read_text, same_inputs
+from tools.notebooks import KERNEL, chapters, digest, execute, is_current, read_text, same_inputs
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXTS = chapters()
@@ -414,8 +414,8 @@ def store_error(notebook):
     code_cells(notebook)[0].outputs = [nbformat.v4.new_output("error", ename="E", evalue="v")]
 
 
-def print_a_path(notebook):
-    code_cells(notebook)[1].outputs[1].text = "/home/someone/book\n"
+def print_path(path):
+    return lambda notebook: code_cells(notebook)[1].outputs[1].update(text=f"{path}\n")
 
 
 BREAKS = [
@@ -424,7 +424,9 @@ BREAKS = [
     (find_semicolons, lambda nb: code_cells(nb)[0].update(source="draw();")),
     (find_stderr_and_errors, write_stderr),
     (find_stderr_and_errors, store_error),
-    (find_machine_paths, print_a_path),
+    (find_machine_paths, print_path("/home/someone/book")),
+    (find_machine_paths, print_path("/tmp/book")),
+    (find_machine_paths, print_path("lib/site-packages/torch")),
     (find_unknown_tags, lambda nb: code_cells(nb)[0].metadata.update(tags=["hidden"])),
     (find_long_cells, lambda nb: code_cells(nb)[2].update(source="x = 1\n" * 26)),
     (find_long_cells, lambda nb: [c.update(source="x = 1\n" * 7) for c in code_cells(nb)]),
@@ -477,3 +479,13 @@ def test_same_inputs_sees_a_changed_cell(sample):
     other = copy.deepcopy(sample)
     other.cells[2].source += " More."
     assert not same_inputs(sample, other)
+
+
+def test_execution_joins_streams_and_drops_the_files_of_a_traceback(tmp_path):
+    source = "import json\nprint(1, flush=True); print(2, flush=True)\njson.loads('')"
+    cell = nbformat.v4.new_code_cell(source, metadata={"tags": ["raises-exception"]})
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": KERNEL})
+    execute(notebook, tmp_path)
+    stream, error = notebook.cells[0].outputs
+    assert stream.text == "1\n2\n"
+    assert "decoder.py" not in "".join(error.traceback)

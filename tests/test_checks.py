@@ -666,7 +666,7 @@ def test_check_names_the_nearest_exercises():
     with pytest.raises(ValueError, match=r"See names\(\)"):
         check("###", affine)
     with pytest.raises(ValueError, match="`name`"):
-        hint(["corr2d"][0] + "x" * 40)
+        hint("corr2d" + "x" * 40)
 
 
 def test_check_wants_a_function_where_there_are_arguments():
@@ -695,6 +695,7 @@ def test_hints_come_one_by_one(monkeypatch):
     assert [text[:11] for text in texts[:3]] == ["Hint 1 of 3", "Hint 2 of 3", "Hint 3 of 3"]
     assert texts[3] == texts[4]
     assert texts[3].startswith("There are no more hints")
+    assert texts[3].endswith(find("corr2d").hints[-1])
     assert repr(hint("convolve2d")).startswith("Hint 1 of 3")
 
 
@@ -713,3 +714,128 @@ def test_import_of_the_package_does_not_import_torch():
     assert cnncourse.check is check
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = cnncourse.nothing
+
+
+# What is seldom seen.
+
+
+class SlyTuple(tuple):
+    def __iter__(self):
+        return iter((SlyFloat(1.0),))
+
+
+def test_plain_reads_the_items_a_tuple_holds():
+    assert plain(SlyTuple((3, 4))) == (3, 4)
+
+
+@pytest.mark.parametrize("buffer", [torch.zeros(2), np.zeros(2)], ids=["tensor", "array"])
+def test_run_keeps_a_value_that_the_answer_changes_later(buffer):
+    def fills(n):
+        buffer[:] = n
+        return buffer
+
+    seen = run(Interface(name="f"), fills, [Case(1), Case(2)])
+    assert [one.value.tolist() for one in seen] == [[1, 1], [2, 2]]
+
+
+def test_only_a_bare_not_implemented_error_is_the_stub():
+    class OwnError(NotImplementedError):
+        pass
+
+    def fails():
+        raise OwnError
+
+    assert outcome(fails).error == "OwnError"
+
+
+def test_traceback_of_executed_text_has_no_file_name():
+    names = {}
+    exec(compile("def f(x):\n    return x.nothing", "<string>", "exec"), names)
+    assert outcome(names["f"], 1).traceback == ("line 2, in f",)
+
+
+def test_report_shows_the_lines_that_led_to_an_error():
+    got = dict(examine(divides_by_zero).case)["got"].splitlines()
+    assert got[-1] == "ZeroDivisionError: division by zero"
+    assert "in divides_by_zero" in got[0]
+
+
+def test_agree_does_not_widen_for_an_infinite_number():
+    assert not agree(torch.tensor([torch.inf, 2.0]), torch.tensor([torch.inf, 1.0]), 1e-4)
+
+
+def test_tolerance_is_that_of_the_coarsest_argument():
+    wide = torch.ones((), dtype=torch.float64)
+    mixed = replace(TOY, cases=lambda random: [Case(torch.ones(2, 3), wide)])
+    assert examine(lambda x, c: affine(x, c) + 1e-6, mixed).passed
+
+
+def test_whole_number_arguments_ask_for_no_dtype():
+    whole = replace(TOY, reference=lambda n, c: torch.full((2,), 0.5), cases=lambda r: [Case(1, 2)])
+    assert examine(lambda n, c: torch.full((2,), 0.5, dtype=torch.float64), whole).passed
+
+
+def test_pattern_needs_a_right_case():
+    one = replace(TOY, cases=lambda random: [Case(torch.ones(2, 3), 2.0)])
+    assert "wrong when they differ" not in examine(off_at_one_place, one).diagnosis
+
+
+def test_crash_and_wrong_shape_say_where_they_happen():
+    def stops(x, c):
+        return affine(x, c) / (x.shape[0] == x.shape[1] or 1 // 0)
+
+    def cuts(x, c):
+        return affine(x, c)[: len(x) - (len(x) != x.shape[1])]
+
+    for answer in (stops, cuts):
+        assert "right when height and width are equal" in examine(answer).diagnosis
+
+
+def test_known_mistake_is_named_though_some_cases_stop():
+    def stops_for_four(x, c):
+        if len(x) == 4:
+            raise ValueError
+        return c * x + x.cumsum(1)
+
+    assert "The flip is missing." in examine(stops_for_four).diagnosis
+
+
+def test_numbers_that_are_right_but_for_rounding_are_counted():
+    def nearly(x, c):
+        y = affine(x, c) * (1 + 1e-6)
+        y[0, 0] += 7
+        return y
+
+    assert "5 of 6 numbers are right" in examine(nearly).diagnosis
+
+
+def test_nearly_right_is_not_called_once_as_large():
+    assert " 1 times" not in examine(lambda x, c: affine(x, c) * 1.0004).diagnosis
+
+
+@pytest.mark.parametrize(
+    ("given", "put"), [([torch.ones(2)], None), ([1], torch.ones(2)), ([[1]], 3)]
+)
+def test_a_list_argument_may_be_filled_with_anything(given, put):
+    assert outcome(lambda a: a.__setitem__(0, put), given).changed == (0,)
+
+
+def test_an_error_that_cannot_be_written_is_an_error():
+    class BadError(Exception):
+        def __str__(self):
+            return 1 / 0
+
+    def fails():
+        raise BadError
+
+    assert outcome(fails).error == "BadError"
+
+
+ODD = [10**5000, np.longdouble(1), "x" * 10**6, [0] * 10**6]
+
+
+@pytest.mark.parametrize("value", ODD, ids=["integer", "longdouble", "text", "list"])
+def test_odd_values_make_a_short_report(value):
+    report = examine(lambda x, c: value)
+    assert not report.passed
+    assert len(report.feedback) < 2000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 
@@ -15,8 +16,10 @@ from cnncourse.checks import check, exercises
 from cnncourse.checks.exercise import Interface
 from tests.answers import collect
 from tests.mutants import all_mutants
+from tests.test_book import sections
 from tools import exercises as tool
 from tools.exercises import ROOT, instructor_version, is_current, sources, student_version
+from tools.notebooks import read_text
 from tools.repository import Repository
 
 # Checks run as learners run them. jaxtyping's own checks would make them several times slower.
@@ -90,6 +93,53 @@ def test_exercise_is_described(exercise):
     assert len(exercise.hints) >= 2
     assert exercise.accepts or exercise.parameters, "without arguments the report would solve it"
     assert exercise.accepts or not exercise.probe
+
+
+TERM = r"(?:[-−√(]|ln\()*\d[\d.,]*[²)]*"
+SUM = rf"{TERM}(?: ?[·+−/] ?{TERM})*"
+# Not what a letter or an operator stands before: it is the end of something longer.
+EQUATION = re.compile(rf"(?<![\w)^])(?<![·+−/=] )({SUM}) = (?=({SUM}))")
+SIGNS = {"·": "*", "−": "-", "²": "**2", "√": "sqrt", "ln": "log"}
+
+
+def value(text):
+    """Compute an expression of the prose: thousands have commas, and a sentence may end."""
+    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text.rstrip(",."))
+    text = re.sub(r"√(\d+)", r"√(\1)", text)
+    for sign, word in SIGNS.items():
+        text = text.replace(sign, word)
+    return eval(text, {"__builtins__": {}, "sqrt": math.sqrt, "log": math.log})
+
+
+def wrong_equations(text):
+    """List the equations between numbers that do not hold, to the digits written."""
+    wrong = []
+    for left, right in EQUATION.findall(" ".join(text.split())):
+        decimals = len(right.rstrip(",.").partition(".")[2])
+        if abs(value(left) - value(right)) > (0.5 * 10**-decimals if decimals else 1e-9):
+            wrong.append(f"{left} = {right}")
+    return wrong
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=label)
+def test_worked_examples_are_right(path):
+    found = [one for _, prose, _ in sections(read_text(path)) for one in wrong_equations(prose)]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("gives 1·1 + 2·2 + 3·(−1) = 2. What", "gives 1·1 + 2·2 + 3·(−1) = 3. What"),
+        ("16,000² = 256,000,000;", "16,000² = 256,000,001;"),
+        ("so √(2/150) = 0.115.", "so √(2/150) = 0.116."),
+        ("about −ln(1/10) = 2.30. When", "about −ln(1/10) = 2.31. When"),
+        ("9 · (1/9)² = 1/9.", "9 · (1/9)² = 1/8."),
+    ],
+)
+def test_wrong_equations_are_seen(right, wrong):
+    assert wrong_equations(right) == []
+    assert len(wrong_equations(wrong)) == 1
 
 
 def test_names_are_unique():

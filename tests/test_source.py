@@ -51,7 +51,7 @@ def test_show_source_shows_as_markdown_and_as_plain_code() -> None:
     assert formats == {"text/markdown": "```python\nx = 1\n```", "text/plain": "x = 1"}
 
 
-@pytest.mark.parametrize("wrong", ["corr2d", 3, len, Holder])
+@pytest.mark.parametrize("wrong", ["corr2d", 3, len, str.join, Holder])
 def test_show_source_names_what_it_cannot_show(wrong: object, as_installed) -> None:
     with pytest.raises(TypeError, match=f"`function` must be .* got {type(wrong).__name__}"):
         show_source(wrong)

@@ -13,7 +13,6 @@ is executed, so two runs give the same bytes.
 from __future__ import annotations
 
 import argparse
-import copy
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -45,7 +44,7 @@ def instructor_version(path: Path) -> NotebookNode:
 
 def student_version(path: Path) -> NotebookNode:
     """Read a source and cut out what a learner must not see."""
-    notebook = copy.deepcopy(instructor_version(path))
+    notebook = instructor_version(path)
     ClearSolutions(code_stub={"python": CODE_STUB}, text_stub=TEXT_STUB).preprocess(notebook, {})
     ClearHiddenTests().preprocess(notebook, {})
     for cell in notebook.cells:

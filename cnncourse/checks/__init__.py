@@ -10,7 +10,6 @@ The chapters' exercises are the modules beside this one that hold ``EXERCISES``.
 
 from __future__ import annotations
 
-import inspect
 import pkgutil
 from collections import Counter
 from collections.abc import Callable
@@ -118,8 +117,8 @@ def check(name: str, answer: object, *, seed: int | str = 0) -> Report:
 
 def _callable(exercise: Exercise, answer: object) -> Callable:
     """Return the answer as a function; a value becomes the function that returns it."""
-    is_function = callable(answer) and not isinstance(answer, nn.Module)
-    if is_function or (callable(answer) and exercise.parameters):
+    # A model is callable too, but where nothing is handed in it is the answer itself.
+    if callable(answer) and (exercise.parameters or not isinstance(answer, nn.Module)):
         return answer
     if exercise.parameters:
         kind = type(answer).__name__
@@ -168,4 +167,4 @@ def hint(name: str) -> Hint:
     _given[name] += 1
     if place >= len(hints):
         return Hint(f"There are no more hints for {name}. The last was: {hints[-1]}")
-    return Hint(f"Hint {place + 1} of {len(hints)}: {inspect.cleandoc(hints[place])}")
+    return Hint(f"Hint {place + 1} of {len(hints)}: {hints[place]}")

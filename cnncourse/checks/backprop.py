@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import product
 
 import torch
@@ -10,11 +10,12 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Generator, Tensor
 
 from cnncourse import backprop, correlation
-from cnncourse.checks.exercise import Call, Case, Exercise, Mistake, whole_numbers
+from cnncourse.checks.exercise import Call, Case, Exercise, Mistake, decimals, whole_numbers
 from cnncourse.checks.given import backprop as given
 from cnncourse.geometry import conv_output_size
 
-LIBRARY = ("autograd", "backward")
+# Parts of the names by which torch differentiates: backward, and forward with dual numbers.
+LIBRARY = ("autograd", "backward", "_make_dual")
 
 Gradients = tuple[Tensor, Tensor, Tensor]
 
@@ -28,10 +29,7 @@ def signals(random: Generator) -> list[Case]:
     """Draw signals, and gradients of the outputs of kernels of two to nine weights."""
     small = [(2, 1), (3, 2), (4, 3), (5, 2), (5, 4), (6, 1)]
     whole = [Case(*(whole_numbers(random, size) for size in sizes)) for sizes in small]
-    fine = [
-        Case(*(torch.randn(size, generator=random, dtype=torch.float64) for size in sizes))
-        for sizes in ((9, 5), (12, 4))
-    ]
+    fine = [Case(*(decimals(random, size) for size in sizes)) for sizes in ((9, 5), (12, 4))]
     return whole + fine
 
 
@@ -124,12 +122,8 @@ def conv_layers(random: Generator) -> list[Case]:
     """Draw images and kernels of whole numbers in float32, then two of decimals in float64."""
     fine = [((2, 3, 6, 5), (2, 2, 3), 2, 1), ((2, 2, 3, 5), (3, 3, 2), 1, 2)]
     return [_conv_case(random, *layer, whole_numbers) for layer in LAYERS] + [
-        _conv_case(random, *layer, _decimals) for layer in fine
+        _conv_case(random, *layer, decimals) for layer in fine
     ]
-
-
-def _decimals(random: Generator, *shape: int) -> Tensor:
-    return torch.randn(*shape, generator=random, dtype=torch.float64)
 
 
 def _conv_case(
@@ -171,9 +165,14 @@ def _not_cut(delta, x, weight, stride, padding, right):
 
 def _cropped(delta, x, weight, stride, padding, right):
     """Leave out the rows and columns that no window reaches."""
-    (oh, ow), (kh, kw) = delta.shape[2:], weight.shape[2:]
-    rows, columns = (oh - 1) * stride + kh - 2 * padding, (ow - 1) * stride + kw - 2 * padding
-    return right[:, :, :rows, :columns]
+    rows, columns = _reach(delta, weight.shape[2:], stride)
+    return right[:, :, : rows - 2 * padding, : columns - 2 * padding]
+
+
+def _reach(delta: Tensor, kernel: Sequence[int], stride: int) -> tuple[int, int]:
+    """Say how many rows and columns the windows reach, from the first on."""
+    oh, ow = delta.shape[2:]
+    return (oh - 1) * stride + kernel[0], (ow - 1) * stride + kernel[1]
 
 
 def _overwritten(delta, x, weight, stride, padding, right):
@@ -189,32 +188,27 @@ def _overwritten(delta, x, weight, stride, padding, right):
 
 def _close_together(delta, x, weight, stride, padding, right):
     """Send the gradients back as if the windows lay one step apart."""
-    grad = torch.zeros_like(F.pad(x, [padding] * 4))
-    (oh, ow), (kh, kw) = delta.shape[2:], weight.shape[2:]
-    for a, b in product(range(kh), range(kw)):
-        share = torch.einsum("noij,oc->ncij", delta, weight[:, :, a, b])
-        grad[:, :, a : a + oh, b : b + ow] += share
-    h, w = x.shape[2:]
-    return grad[:, :, padding : padding + h, padding : padding + w]
+    seen = _seen_close_together(delta, x, weight, padding)
+    (h, w), (rows, columns) = x.shape[2:], seen.shape[2:]
+    grad = backprop.conv2d_backward(delta, seen, weight)[GRAD_X]
+    return F.pad(grad, (-padding, w + padding - columns, -padding, h + padding - rows))
 
 
 def _weights_close_together(delta, x, weight, stride, padding, right):
-    framed, grad = F.pad(x, [padding] * 4), torch.zeros_like(weight)
-    oh, ow = delta.shape[2:]
-    for a, b in product(*map(range, weight.shape[2:])):
-        seen = framed[:, :, a : a + oh, b : b + ow]
-        grad[:, :, a, b] = torch.einsum("noij,ncij->oc", delta, seen)
-    return grad
+    seen = _seen_close_together(delta, x, weight, padding)
+    return backprop.conv2d_backward(delta, seen, weight)[GRAD_WEIGHT]
+
+
+def _seen_close_together(delta: Tensor, x: Tensor, weight: Tensor, padding: int) -> Tensor:
+    """Cut out of the padded images what windows one step apart would reach."""
+    rows, columns = _reach(delta, weight.shape[2:], 1)
+    return F.pad(x, [padding] * 4)[:, :, :rows, :columns]
 
 
 def _without_frame(delta, x, weight, stride, padding, right):
     """Roll the frame's zeros away: the window of output (0, 0) starts at pixel (0, 0)."""
-    (oh, ow), grad = delta.shape[2:], torch.zeros_like(weight)
-    framed = F.pad(x, [0, 2 * padding] * 2)
-    for a, b in product(*map(range, weight.shape[2:])):
-        seen = framed[:, :, a : a + oh * stride : stride, b : b + ow * stride : stride]
-        grad[:, :, a, b] = torch.einsum("noij,ncij->oc", delta, seen[:, :, :oh, :ow])
-    return grad
+    rolled = F.pad(x, [0, 2 * padding] * 2)
+    return backprop.conv2d_backward(delta, rolled, weight, stride)[GRAD_WEIGHT]
 
 
 def _of_one_image(place: int) -> Callable[..., Tensor]:
@@ -342,7 +336,7 @@ def pooled_images(random: Generator) -> list[Case]:
     draws = [_ties, _negative, _ties, _ties, _negative, _ties]
     small = [_pool_case(random, *pool, draw) for pool, draw in zip(POOLS, draws, strict=True)]
     fine = [((2, 2, 7, 5), 3, 2), ((1, 3, 4, 8), 2, 2)]
-    return small + [_pool_case(random, *pool, _decimals) for pool in fine]
+    return small + [_pool_case(random, *pool, decimals) for pool in fine]
 
 
 def _ties(random: Generator, *shape: int) -> Tensor:
@@ -503,8 +497,7 @@ MAX_POOL2D_BACKWARD = Exercise(
 
 
 def _reached(delta: Tensor, x: Tensor, kernel_size: int, stride: int) -> Tensor:
-    oh, ow = delta.shape[2:]
-    rows, columns = (oh - 1) * stride + kernel_size, (ow - 1) * stride + kernel_size
+    rows, columns = _reach(delta, (kernel_size, kernel_size), stride)
     return backprop.max_pool2d_backward(delta, x, kernel_size, stride)[:, :, :rows, :columns]
 
 
@@ -526,7 +519,7 @@ def measured_functions(random: Generator) -> list[Case]:
         Case(Call("neighbours", 2.0), whole(4), 0.25),
         Case(Call("weighted_cubes", whole(2, 3)), whole(2, 3), 0.5),
         Case(Call("weighted_squares", whole(2, 1, 3)), whole(2, 1, 3), 2.0),
-        Case(Call("neighbours", -1.0), _decimals(random, 3, 2), 0.125),
+        Case(Call("neighbours", -1.0), decimals(random, 3, 2), 0.125),
     ]
 
 
@@ -572,7 +565,7 @@ NUMERIC_GRADIENT = Exercise(
     difficulty="easy",
     points=2,
     prerequisites=("the definition of a derivative",),
-    graded="values and shape for any function, place and step, without torch's derivatives",
+    graded="values, shape and dtype for any function, place and step, without torch's derivatives",
     reference=numeric_gradient,
     functions={
         "weighted_sum": given.weighted_sum,

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Generator, Tensor, nn
 
-from cnncourse.checks.exercise import Case, Exercise, Mistake, whole_numbers
-from cnncourse.convolution import conv1x1, conv2d, im2col
+from cnncourse.checks.exercise import Case, Exercise, Mistake, decimals, whole_numbers
+from cnncourse.convolution import conv1x1, conv2d, im2col, windows
 from cnncourse.correlation import convolve2d
 from cnncourse.geometry import layer_table
 
@@ -36,14 +36,10 @@ def layers(random: Generator) -> list[Case]:
         for x, weight, *steps in WHOLE_LAYERS
     ]
     fine = [
-        Case(*(_decimals(random, *shape) for shape in (x, weight, weight[:1])), *steps)
+        Case(*(decimals(random, *shape) for shape in (x, weight, weight[:1])), *steps)
         for x, weight, *steps in FINE_LAYERS
     ]
     return whole + fine
-
-
-def _decimals(random: Generator, *shape: int) -> Tensor:
-    return torch.randn(*shape, generator=random, dtype=torch.float64)
 
 
 CONV2D = Exercise(
@@ -183,7 +179,7 @@ def mixtures(random: Generator) -> list[Case]:
     fine = [((2, 4, 3, 5), 3), ((1, 3, 4, 4), 3)]
     return [
         Case(draw(random, *shape), draw(random, o, shape[1], 1, 1))
-        for draw, sizes in ((whole_numbers, whole), (_decimals, fine))
+        for draw, sizes in ((whole_numbers, whole), (decimals, fine))
         for shape, o in sizes
     ]
 
@@ -205,7 +201,7 @@ CONV1X1 = Exercise(
         Mistake(
             "The weights are read in the wrong order: the output channel is the first axis of "
             "weight, so the matrix has o rows and c columns.",
-            lambda x, weight: _mix(x, weight.reshape(weight.shape[1], -1).T),
+            lambda x, weight: conv1x1(x, weight.reshape(weight.shape[1], -1).T),
         ),
         Mistake(
             "The channels are averaged; they should be added.",
@@ -253,10 +249,6 @@ CONV1X1 = Exercise(
 )
 
 
-def _mix(x: Tensor, matrix: Tensor) -> Tensor:
-    return conv1x1(x, matrix.contiguous())
-
-
 def _cut(x: Tensor) -> Tensor:
     """Read an image (n, c, h, w) as if its channels lay last in memory."""
     n, c, h, w = x.shape
@@ -281,7 +273,7 @@ def windowed(random: Generator) -> list[Case]:
     fine = [((1, 2, 4, 4), (2, 2)), ((2, 2, 4, 6), (3, 2))]
     return [
         Case(draw(random, *shape), *size)
-        for draw, sizes in ((whole_numbers, whole), (_decimals, fine))
+        for draw, sizes in ((whole_numbers, whole), (decimals, fine))
         for shape, size in sizes
     ]
 
@@ -308,7 +300,7 @@ IM2COL = Exercise(
         Mistake(
             "The right numbers, cut wrongly: `reshape` keeps the order of memory, so `permute` the "
             "axes to (n, c, kh, kw, rows, columns) before.",
-            lambda x, kh, kw: _uncut(x, kh, kw).reshape(_shape(x, kh, kw)),
+            lambda x, kh, kw: windows(x, (kh, kw)).reshape(_shape(x, kh, kw)),
         ),
         Mistake(
             "In a column the window is read column by column; read it row by row.",
@@ -360,14 +352,9 @@ def _shape(x: Tensor, kh: int, kw: int) -> tuple[int, ...]:
     return im2col(x, (kh, kw)).shape
 
 
-def _uncut(x: Tensor, kh: int, kw: int) -> Tensor:
-    """View all windows with the axes (n, c, rows, columns, kh, kw)."""
-    return x.unfold(2, kh, 1).unfold(3, kw, 1)
-
-
 def _reorder(x: Tensor, kh: int, kw: int, order: tuple[int, ...]) -> Tensor:
     """Exchange axes of (n, c, kh, kw, rows, columns), then merge them into columns."""
-    right = _uncut(x, kh, kw).permute(0, 1, 4, 5, 2, 3)
+    right = windows(x, (kh, kw)).permute(0, 1, 4, 5, 2, 3)
     return right.permute(order).reshape(_shape(x, kh, kw))
 
 
@@ -507,7 +494,7 @@ def pairs_of_kernels(random: Generator) -> list[Case]:
     fine = [((3, 3), (2, 2)), ((2, 4), (3, 3))]
     return [
         Case(*(draw(random, *size) for size in pair))
-        for draw, pairs in ((whole_numbers, whole), (_decimals, fine))
+        for draw, pairs in ((whole_numbers, whole), (decimals, fine))
         for pair in pairs
     ]
 

@@ -8,7 +8,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Generator, Tensor
 
-from cnncourse.checks.exercise import Case, Exercise, Mistake, distinct_numbers, whole_numbers
+from cnncourse.checks.exercise import (
+    Case,
+    Exercise,
+    Mistake,
+    decimals,
+    distinct_numbers,
+    whole_numbers,
+)
 from cnncourse.correlation import convolve2d, corr2d, corr2d_windows
 
 # Height and width of picture and kernel: one square pair, the others tell the axes apart.
@@ -26,7 +33,7 @@ def pictures(random: Generator) -> list[Case]:
     """Draw pictures and kernels of whole numbers in float32, then two of decimals in float64."""
     small = [Case(whole_numbers(random, *x), distinct_numbers(random, *k)) for x, k in SIZES]
     fine = [
-        Case(*(torch.randn(*size, generator=random, dtype=torch.float64) for size in sizes))
+        Case(*(decimals(random, *size) for size in sizes))
         for sizes in (((4, 4), (2, 2)), ((4, 7), (3, 2)))
     ]
     return small + fine
@@ -328,6 +335,9 @@ def judge_learned_kernel(kernel: Tensor, x: Tensor, y: Tensor, kernel_size: tupl
     if shape != kernel_size:
         swapped = "Height and width are swapped: " if shape[::-1] == kernel_size else ""
         return f"{swapped}the kernel has shape {shape} where {kernel_size} is asked for."
+    if kernel.dtype != x.dtype:
+        got, wanted = (str(one.dtype).removeprefix("torch.") for one in (kernel, x))
+        return f"The kernel is in {got} where x has {wanted}: keep its dtype."
     kernel, x, y = kernel.double(), x.double(), y.double()
     missed = _missed(kernel, x, y)
     if missed <= CONVERGED:
@@ -362,7 +372,7 @@ def hidden_kernels(random: Generator) -> list[Case]:
 def _hide(
     random: Generator, size: tuple[int, int], kernel_size: tuple[int, int], dtype: torch.dtype
 ) -> Case:
-    x = torch.randn(*size, generator=random, dtype=dtype)
+    x = decimals(random, *size, dtype=dtype)
     return Case(x, corr2d(x, distinct_numbers(random, *kernel_size, dtype=dtype)), kernel_size)
 
 
@@ -375,7 +385,7 @@ LEARN_KERNEL = Exercise(
     difficulty="hard",
     points=3,
     prerequisites=("gradient descent with autograd",),
-    graded=f"that your kernel maps x to y within {100 * CONVERGED:.0f} %, for any kernel size",
+    graded=f"that your kernel maps x to y within {100 * CONVERGED:.0f} %, and its shape and dtype",
     reference=least_squares,
     cases=hidden_kernels,
     accepts=judge_learned_kernel,

@@ -238,17 +238,18 @@ def scaled(found: Findings) -> str:
 
 def _ratio(trial: Trial) -> float | None:
     """Return c where value = c * wanted, to three digits; None where there is no such c."""
-    value, wanted = (torch.tensor(numbers(one)).double() for one in (trial.value, trial.wanted))
+    pair = trial.value, trial.wanted
+    value, wanted = (torch.tensor(numbers(one), dtype=torch.float64) for one in pair)
     if value.shape != wanted.shape or not wanted.any():
         return None
     ratio = float(f"{value @ wanted / (wanted @ wanted):.3g}")
-    return ratio if ratio and agree(value, ratio * wanted, COARSE) else None
+    return ratio if ratio not in (0, 1) and agree(value, ratio * wanted, COARSE) else None
 
 
 def wrong_values(found: Findings) -> str:
     """Count the numbers that are right: the last word when nothing else is known."""
     value, wanted = map(numbers, (found.first.value, found.first.wanted))
-    allowed = found.first.tolerance * max(1.0, *map(abs, wanted), 1.0)
+    allowed = found.first.tolerance * max(1.0, *map(abs, wanted))
     good = sum(abs(a - b) <= allowed for a, b in zip(value, wanted, strict=False))
     counted = f" {good} of {len(wanted)} numbers are right." if len(wanted) > 1 else ""
     return f"The value is not the expected one.{counted}{only_where(found)}"

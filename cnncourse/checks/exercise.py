@@ -208,8 +208,11 @@ def same(a: object, b: object) -> bool:
     """Tell whether two arguments are exactly equal; what a :class:`Call` made is never compared."""
     if isinstance(b, Call):
         return True
+    # An answer may have put anything into a list.
+    if type(a) is not type(b):
+        return False
     if isinstance(b, Tensor):
-        return isinstance(a, Tensor) and a.dtype == b.dtype and torch.equal(a, b)
+        return a.dtype == b.dtype and torch.equal(a, b)
     if isinstance(b, (tuple, list)):
         return len(a) == len(b) and all(map(same, a, b))
     return a == b
@@ -231,6 +234,11 @@ def whole_numbers(
     size = torch.randint(1, 5, shape, generator=random)
     sign = torch.randint(0, 2, shape, generator=random) * 2 - 1
     return (size * sign).to(dtype)
+
+
+def decimals(random: torch.Generator, *shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    """Draw normal numbers with all their digits: in float64 they show where an answer rounds."""
+    return torch.randn(shape, generator=random, dtype=dtype)
 
 
 def distinct_numbers(

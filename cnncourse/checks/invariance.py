@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Generator, Tensor
 
-from cnncourse.checks.exercise import Call, Case, Exercise, Mistake, whole_numbers
+from cnncourse.checks.exercise import Call, Case, Exercise, Mistake, decimals, whole_numbers
 from cnncourse.checks.given import invariance as given
 from cnncourse.shift import equivariance_error, translate
 
@@ -32,7 +32,7 @@ def moves(random: Generator) -> list[Case]:
     """Draw pictures of whole numbers in float32, then two of decimals in float64."""
     small = [Case(whole_numbers(random, *shape), *shift) for shape, shift in MOVES]
     fine = [
-        Case(torch.randn(*shape, generator=random, dtype=torch.float64), *shift)
+        Case(decimals(random, *shape), *shift)
         for shape, shift in (((1, 1, 4, 4), (1, 2)), ((2, 3, 5, 4), (-2, 1)))
     ]
     return small + fine

@@ -42,7 +42,8 @@ def judge(exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome]
         for index, (case, outcome) in enumerate(zip(cases, outcomes, strict=True))
     ]
     right = [trial for trial in trials if trial.is_right()]
-    wrong = sorted(set(trials) - set(right), key=lambda trial: (trial.case.size, trial.index))
+    # sorted is stable: of equally small cases the first.
+    wrong = sorted((one for one in trials if one not in right), key=lambda one: one.case.size)
     if not wrong:
         return Report(exercise.name, len(trials), len(right))
     found = Findings(right, [trial.at_wrong_item() for trial in wrong])
@@ -54,7 +55,7 @@ def _picture(trial: Trial) -> tuple[tuple[str, str], ...]:
     names = trial.exercise.parameters
     arguments = zip(names, trial.case.arguments, strict=True)
     lines = [(name, _show(argument)) for name, argument in arguments]
-    if trial.expected is not None and not trial.exercise.accepts:
+    if not trial.exercise.accepts:
         lines.append(("expected", show(trial.expected)))
     return (*lines, ("got", _got(trial.outcome)))
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Generator, Tensor
 
-from cnncourse.checks.exercise import Case, Exercise, Mistake, whole_numbers
+from cnncourse.checks.exercise import Case, Exercise, Mistake, decimals, whole_numbers
 from cnncourse.locality import conv_matrix, receptive_field
 
 # Kernel, then height and width of the picture.
@@ -28,7 +28,7 @@ def kernels(random: Generator) -> list[Case]:
     """Draw kernels of whole numbers in float32, then two of decimals in float64."""
     small = [Case(whole_numbers(random, *shape), *size) for shape, size in KERNELS]
     fine = [
-        Case(torch.randn(*shape, generator=random, dtype=torch.float64), *size)
+        Case(decimals(random, *shape), *size)
         for shape, size in (((3, 3), (5, 5)), ((2, 3), (6, 4)))
     ]
     return small + fine

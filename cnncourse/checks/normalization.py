@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from cnncourse import normalization
-from cnncourse.checks.exercise import Case, Exercise, Mistake, whole_numbers
+from cnncourse.checks.exercise import Case, Exercise, Mistake, decimals, whole_numbers
 
 # Names of the functions of torch that would do the work.
 DONE_ALREADY = ("batch_norm", "group_norm", "layer_norm", "instance_norm")
@@ -91,7 +91,7 @@ def _per_channel(
 
 
 def _far_from_zero(random: Generator, *shape: int) -> Tensor:
-    return 3 + 2 * torch.randn(*shape, generator=random, dtype=torch.float64)
+    return 3 + 2 * decimals(random, *shape)
 
 
 BATCH_NORM = Exercise(
@@ -474,6 +474,10 @@ def _layer(
     )
 
 
+def _scale(gamma: Tensor, var: Tensor, eps: float) -> Tensor:
+    return gamma / (var + eps).sqrt()
+
+
 def _fold(
     weight: Tensor, bias: Tensor | None, mean: Tensor, scale: Tensor, beta: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -527,55 +531,55 @@ FOLD_BATCH_NORM = Exercise(
             "The old bias is not scaled: the batch normalization scales all that comes in, the "
             "bias too.",
             lambda w, b, m, v, g, beta, eps: _fold_bias(
-                w, b, g / (v + eps).sqrt(), lambda b, s: b - m * s + beta
+                w, b, _scale(g, v, eps), lambda b, s: b - m * s + beta
             ),
         ),
         Mistake(
             "The mean is not scaled: it is taken away before the scaling.",
             lambda w, b, m, v, g, beta, eps: _fold_bias(
-                w, b, g / (v + eps).sqrt(), lambda b, s: b * s - m + beta
+                w, b, _scale(g, v, eps), lambda b, s: b * s - m + beta
             ),
         ),
         Mistake(
             "beta is scaled too; it is added after the scaling.",
             lambda w, b, m, v, g, beta, eps: _fold_bias(
-                w, b, g / (v + eps).sqrt(), lambda b, s: (b - m + beta) * s
+                w, b, _scale(g, v, eps), lambda b, s: (b - m + beta) * s
             ),
         ),
         Mistake(
             "The mean is missing.",
             lambda w, b, m, v, g, beta, eps: _fold(
-                w, b, torch.zeros_like(m), g / (v + eps).sqrt(), beta
+                w, b, torch.zeros_like(m), _scale(g, v, eps), beta
             ),
         ),
         Mistake(
             "The mean is added; take it away.",
-            lambda w, b, m, v, g, beta, eps: _fold(w, b, -m, g / (v + eps).sqrt(), beta),
+            lambda w, b, m, v, g, beta, eps: _fold(w, b, -m, _scale(g, v, eps), beta),
         ),
         Mistake(
             "beta is missing.",
             lambda w, b, m, v, g, beta, eps: _fold(
-                w, b, m, g / (v + eps).sqrt(), torch.zeros_like(beta)
+                w, b, m, _scale(g, v, eps), torch.zeros_like(beta)
             ),
         ),
         Mistake(
             "The old bias is missing.",
-            lambda w, b, m, v, g, beta, eps: _fold(w, None, m, g / (v + eps).sqrt(), beta),
+            lambda w, b, m, v, g, beta, eps: _fold(w, None, m, _scale(g, v, eps), beta),
         ),
         Mistake(
             "The scale runs along the input channels; it belongs to the output channels, the "
             "first axis.",
             lambda w, b, m, v, g, beta, eps: (
-                w * (g / (v + eps).sqrt())[:, None, None],
-                _fold(w, b, m, g / (v + eps).sqrt(), beta)[1],
+                w * _scale(g, v, eps)[:, None, None],
+                _fold(w, b, m, _scale(g, v, eps), beta)[1],
             ),
         ),
         Mistake(
             "The scale runs along the width of the kernel; it belongs to the output channels: "
             "give it the shape (o, 1, 1, 1).",
             lambda w, b, m, v, g, beta, eps: (
-                w * (g / (v + eps).sqrt()),
-                _fold(w, b, m, g / (v + eps).sqrt(), beta)[1],
+                w * _scale(g, v, eps),
+                _fold(w, b, m, _scale(g, v, eps), beta)[1],
             ),
         ),
     ),

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Generator, Tensor
 
-from cnncourse.checks.exercise import Case, Exercise, Mistake, whole_numbers
+from cnncourse.checks.exercise import Case, Exercise, Mistake, decimals, whole_numbers
 from cnncourse.pooling import avg_pool2d, max_pool2d
 
 # Shape of x, side of the window, stride: steps of the window's size, smaller and larger ones, and
@@ -27,10 +27,7 @@ def pools(random: Generator) -> list[Case]:
     """Draw images of whole numbers, ties among them, one half below zero, then decimals."""
     whole = [Case(whole_numbers(random, *shape), *sizes) for shape, *sizes in WHOLE_POOLS]
     below_zero = Case(half_below_zero(random), 2, 2)
-    fine = [
-        Case(torch.randn(*shape, generator=random, dtype=torch.float64), *sizes)
-        for shape, *sizes in FINE_POOLS
-    ]
+    fine = [Case(decimals(random, *shape), *sizes) for shape, *sizes in FINE_POOLS]
     return [*whole, below_zero, *fine]
 
 
@@ -287,6 +284,7 @@ AVG_POOL_AS_CONV = Exercise(
 COMPARISONS = (
     *("max", "min", "where", "clamp", "abs", "sign", "sort", "topk", "heaviside", "pool"),
     *("aten.gt", "aten.ge", "aten.lt", "aten.le"),
+    *("logaddexp", "logsumexp", "softplus", "hypot", "pow", "sqrt", "norm"),
     *("_local_scalar", "tolist", "numpy", "__array__"),
 )
 
@@ -301,7 +299,7 @@ def pairs_of_numbers(random: Generator) -> list[Case]:
     shapes = [(), (3,), (2, 3), (4, 4), (3, 2, 2)]
     whole = [Case(*(whole_numbers(random, *shape) for _ in "ab")) for shape in shapes]
     tied = whole_numbers(random, 3, 4)
-    fine = [torch.randn(5, 3, generator=random, dtype=torch.float64) for _ in "ab"]
+    fine = [decimals(random, 5, 3) for _ in "ab"]
     negative = Case(torch.tensor([-1.0, -4.0, 3.0]), torch.tensor([-3.0, -2.0, 1.0]))
     return [negative, *whole, Case(tied, tied.flip(0)), Case(*fine)]
 
@@ -369,9 +367,7 @@ def quarters(random: Generator) -> list[Case]:
     whole = [Case(whole_numbers(random, *shape)) for shape in shapes]
     below_zero = Case(half_below_zero(random))
     fine = [(2, 3, 6, 4), (1, 2, 4, 4)]
-    return [below_zero, *whole] + [
-        Case(torch.randn(*shape, generator=random, dtype=torch.float64)) for shape in fine
-    ]
+    return [below_zero, *whole] + [Case(decimals(random, *shape)) for shape in fine]
 
 
 def _corners(x: Tensor) -> list[Tensor]:

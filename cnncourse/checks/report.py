@@ -13,6 +13,8 @@ from torch import Tensor
 
 # Of a wider array the middle is left out.
 MOST_NUMBERS = 64
+LONGEST_TEXT = 400  # characters
+LONGEST_INTEGER = 1000  # bits
 LINE_WIDTH = 76
 
 # Colours and fonts are the page's own: readable in the light and in the dark.
@@ -69,7 +71,7 @@ class Report:
             return self.headline
         parts = [self.headline, *(f"  {_line(label, text)}" for label, text in self.case)]
         if self.case:
-            parts.insert(1, "Smallest failing case:")
+            parts.insert(1, f"{CAPTION}:")
         return "\n".join([*parts, self.diagnosis, self.advice])
 
     @property
@@ -151,11 +153,16 @@ def show(value: object) -> str:
         return _show_tensor(value)
     if isinstance(value, (tuple, list)):
         opening, closing = "()" if isinstance(value, tuple) else "[]"
-        parts = [show(item) for item in value]
+        parts = [show(item) for item in value[:MOST_NUMBERS]]
+        parts += ["..."] if len(value) > MOST_NUMBERS else []
         separator = ",\n" if any("\n" in part for part in parts) else ", "
         return opening + separator.join(parts) + closing
-    # Rounded, and written as Python writes it: 4.0 is no 4.
-    return repr(float(f"{value:.6g}") if isinstance(value, float) else value)
+    if isinstance(value, float):
+        return repr(float(f"{value:.6g}"))  # as Python writes it: 4.0 is no 4
+    if isinstance(value, int) and value.bit_length() > LONGEST_INTEGER:
+        return f"a whole number of {value.bit_length()} bits"
+    text = repr(value)
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]} ..."
 
 
 def _show_tensor(value: Tensor) -> str:

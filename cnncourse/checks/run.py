@@ -15,6 +15,7 @@ import sysconfig
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import NoneType, TracebackType
 
@@ -98,7 +99,6 @@ def run(exercise: Interface, answer: Callable, cases: Sequence[Case]) -> list[Ou
 
 def _call(exercise: Interface, answer: Callable, case: Case, strided: bool) -> Outcome:
     given = fresh(case.arguments, exercise.functions, strided)
-    # Held here because the answer could exchange the items of a list argument.
     forbidden: list[str] = []
     try:
         value = _watched(exercise, answer, given, forbidden)
@@ -119,42 +119,50 @@ def _watched(exercise: Interface, answer: Callable, given: tuple, forbidden: lis
         stack.enter_context(torch.random.fork_rng(devices=[]))
         torch.manual_seed(0)
         if exercise.forbidden:
-            stack.enter_context(_Operators(exercise.forbidden, forbidden))
-            stack.enter_context(_Functions(exercise.forbidden, forbidden))
+            note = partial(_note, exercise.forbidden, forbidden)
+            stack.enter_context(Operators(note))
+            stack.enter_context(_Functions(note))
         return exercise.probe(answer, *given) if exercise.probe else answer(*given)
 
 
-class _Operators(TorchDispatchMode):
-    """Notes forbidden operators where every alias of torch ends: nn.Conv2d, F.conv2d, ..."""
+class Operators(TorchDispatchMode):
+    """Notes every operator where every alias of torch ends: nn.Conv2d, F.conv2d, ...
+
+    Attributes
+    ----------
+    note : callable
+        Takes the operator's name, such as "aten::convolution".
+    """
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         # torch's own switch. Left on, the first operator would import the compiler: 2.5 seconds.
         return False
 
-    def __init__(self, names: tuple[str, ...], seen: list[str]) -> None:
+    def __init__(self, note: Callable[[str], None]) -> None:
         super().__init__()
-        self.names, self.seen = names, seen
+        self.note = note
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        _note(func._schema.name.replace("::", "."), self.names, self.seen)
+        self.note(func._schema.name)
         return func(*args, **(kwargs or {}))
 
 
 class _Functions(TorchFunctionMode):
-    """Notes forbidden functions that are no operator, such as ``torch.autograd.grad``."""
+    """Notes every function of torch, also what is no operator: ``torch.autograd.grad``."""
 
-    def __init__(self, names: tuple[str, ...], seen: list[str]) -> None:
+    def __init__(self, note: Callable[[str], None]) -> None:
         super().__init__()
-        self.names, self.seen = names, seen
+        self.note = note
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         module = getattr(func, "__module__", None) or "torch"
-        _note(f"{module}.{getattr(func, '__name__', '')}", self.names, self.seen)
+        self.note(f"{module}.{getattr(func, '__name__', '')}")
         return func(*args, **(kwargs or {}))
 
 
-def _note(called: str, names: tuple[str, ...], seen: list[str]) -> None:
+def _note(names: tuple[str, ...], seen: list[str], called: str) -> None:
+    called = called.replace("::", ".")
     if any(name in called for name in names):
         seen.append(called)
 
@@ -195,12 +203,12 @@ def plain(value: object) -> object:
 def _plain_tensor(value: Tensor) -> Tensor:
     if value.layout is not torch.strided or value.is_complex() or value.is_quantized:
         raise NotDataError(f"tensor of layout {value.layout} and dtype {value.dtype}")
-    copy = value.detach().to("cpu").resolve_neg()
-    return copy.clone(memory_format=torch.contiguous_format)
+    return value.detach().to("cpu").clone(memory_format=torch.contiguous_format)
 
 
 def _plain_array(value: np.ndarray | np.generic) -> object:
-    if value.dtype.kind not in "biuf":
+    # torch has neither longdouble nor foreign byte orders.
+    if value.dtype.kind not in "biuf" or value.dtype.itemsize > 8 or not value.dtype.isnative:
         raise NotDataError(f"array of dtype {value.dtype}")
     return torch.from_numpy(value.copy()) if isinstance(value, np.ndarray) else value.item()
 
@@ -212,7 +220,11 @@ def _is_stub(error: BaseException) -> bool:
 
 def _describe(error: BaseException) -> str:
     """Write type and message in one short text, the same on every run."""
-    message = re.sub(r"0x[0-9a-f]+", "0x...", str(error)).strip()
+    try:
+        message = str(error)
+    except Exception:  # the learner's own class decides what str() does
+        message = ""
+    message = re.sub(r"0x[0-9a-f]+", "0x...", message).strip()
     if len(message) > LONGEST_ERROR:
         message = message[:LONGEST_ERROR] + " ..."
     return f"{type(error).__name__}: {message}".rstrip(": ")
@@ -231,7 +243,8 @@ def _own_lines(traceback: TracebackType | None) -> tuple[str, ...]:
 
 def _is_learners(file: str) -> bool:
     path = str(Path(file).resolve())
-    return "site-packages" not in path and not path.startswith(NOT_THE_LEARNERS)
+    installed = "site-packages" in path or "dist-packages" in path
+    return not installed and not path.startswith(NOT_THE_LEARNERS)
 
 
 def _frame(file: str, line: int, function: str) -> str:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Generator, Tensor
 
-from cnncourse.checks.exercise import Call, Case, Exercise, Mistake, whole_numbers
+from cnncourse.checks.exercise import Call, Case, Exercise, Mistake, decimals, whole_numbers
 from cnncourse.checks.given import shift_test as given
 from cnncourse.shift import blur_pool2d, shift_consistency, translate
 
@@ -50,10 +50,8 @@ def _drawn(
     max_shift: int,
     dtype: torch.dtype = torch.float32,
 ) -> Case:
-    weights = torch.randn(*weight, generator=random, dtype=dtype)
-    return Case(
-        Call(model, weights), torch.randn(*images, generator=random, dtype=dtype), max_shift
-    )
+    weights = decimals(random, *weight, dtype=dtype)
+    return Case(Call(model, weights), decimals(random, *images, dtype=dtype), max_shift)
 
 
 def square(first: int, last: int) -> Shifts:
@@ -217,10 +215,7 @@ FINE_BLURS = [((2, 2, 6, 5), 2), ((1, 2, 4, 4), 1)]
 def blurs(random: Generator) -> list[Case]:
     """Draw images of whole numbers and strides, then two images of decimals."""
     whole = [Case(whole_numbers(random, *shape), stride) for shape, stride in WHOLE_BLURS]
-    return whole + [
-        Case(torch.randn(*shape, generator=random, dtype=torch.float64), stride)
-        for shape, stride in FINE_BLURS
-    ]
+    return whole + [Case(decimals(random, *shape), stride) for shape, stride in FINE_BLURS]
 
 
 BINOMIAL = torch.tensor([1.0, 2.0, 1.0]) / 4

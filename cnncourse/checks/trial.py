@@ -131,7 +131,7 @@ def agree(value: object, expected: object, tolerance: float) -> bool:
     -------
     bool
         False for another type, shape or length, and for NaN. A list may stand for a tuple, and a
-        tensor without axes for a number; dtypes are not compared.
+        tensor without axes for a number with decimals; dtypes are not compared.
 
     Examples
     --------

@@ -110,7 +110,7 @@ class Record:
         Returns
         -------
         str
-            Mean ± standard deviation, three digits; the mean alone for a single seed.
+            Mean ± standard deviation, three decimals; the mean alone for a single seed.
 
         Raises
         ------

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
+from torch.autograd import forward_ad
 
 # conv1d_kernel_gradient
 
@@ -110,6 +112,26 @@ def kernel_autograd(x, delta):
     y = x.unfold(0, len(kernel), 1) @ kernel
     y.backward(delta)
     return kernel.grad
+
+
+def kernel_forward_mode(x, delta):
+    kernel = torch.zeros(len(x) - len(delta) + 1, dtype=x.dtype)
+    with warnings.catch_warnings():
+        # Its first use makes torch warn of a function of its own; the tests let no warning pass.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return torch.func.jacfwd(lambda k: (x.unfold(0, len(k), 1) @ k) @ delta)(kernel)
+
+
+def kernel_dual_numbers(x, delta):
+    kernel = torch.zeros(len(x) - len(delta) + 1, dtype=x.dtype)
+    return torch.stack([slope_ahead(x, delta, kernel, d) for d in torch.eye(len(kernel))])
+
+
+def slope_ahead(x, delta, kernel, direction):
+    with warnings.catch_warnings(), forward_ad.dual_level():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        dual = forward_ad.make_dual(kernel, direction.to(x.dtype))
+        return forward_ad.unpack_dual(x.unfold(0, len(kernel), 1) @ dual @ delta).tangent
 
 
 # conv2d_backward
@@ -636,6 +658,8 @@ WRONG = {
         (kernel_like_x, "the length of x"),
         (kernel_negative, "sign is reversed"),
         (kernel_torch, "calls `torch.conv1d`"),
+        (kernel_forward_mode, "calls `torch._make_dual`"),
+        (kernel_dual_numbers, "calls `torch._make_dual`"),
         (kernel_autograd, "calls `torch._tensor.backward`"),
     ],
     "conv2d_backward": [

@@ -390,6 +390,14 @@ def learn_turned(x, y, kernel_size):
     return learn_by_hand(x, y, kernel_size).T
 
 
+def learn_half_precision(x, y, kernel_size):
+    return learn_by_hand(x, y, kernel_size).half()
+
+
+def learn_double_precision(x, y, kernel_size):
+    return learn_by_hand(x.double(), y.double(), kernel_size)
+
+
 def learn_scalar(x, y, kernel_size):
     return (y.sum() / x.sum()).item()
 
@@ -469,6 +477,8 @@ WRONG = {
         (learn_nothing, "explains nothing"),
         (learn_flipped, "flipped"),
         (learn_turned, "Height and width are swapped"),
+        (learn_half_precision, "in float16 where x has float32: keep its dtype"),
+        (learn_double_precision, "in float64 where x has float32: keep its dtype"),
         (learn_scalar, "where a tensor is expected"),
         (lambda x, y, kernel_size: -learn_by_hand(x, y, kernel_size), "opposite sign"),
     ],

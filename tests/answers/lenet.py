@@ -126,6 +126,16 @@ def model_softmax():
     return nn.Sequential(*model_sequential(), nn.Softmax(dim=1))
 
 
+def model_log_softmax():
+    return nn.Sequential(*model_sequential(), nn.LogSoftmax(dim=1))
+
+
+def model_adaptive_average():
+    model = layers()
+    model[5] = nn.AdaptiveAvgPool2d(5)
+    return he(model)
+
+
 def model_too_large():
     return he(layers(hidden=256))
 
@@ -325,6 +335,8 @@ WRONG = {
         (model_average, "still uses avg_pool2d: put max-pooling"),
         (model_first_weights, "look at the first weights"),
         (model_softmax, "ends in a softmax"),
+        (model_log_softmax, "ends in a softmax"),
+        (model_adaptive_average, "still uses adaptive_avg_pool2d: put max-pooling"),
         (model_too_large, "61,706 are allowed"),
         (model_perceptron, "a forward pass of this model makes 0"),
         (model_no_padding, "stopped with RuntimeError"),

@@ -267,6 +267,22 @@ def larger_absolute(a, b):
     return (a + b + (a - b).abs()) / 2
 
 
+def larger_smooth(a, b):
+    return torch.logaddexp(1e4 * a, 1e4 * b) / 1e4
+
+
+def larger_distance(a, b):
+    return (a + b + ((a - b) ** 2).sqrt()) / 2
+
+
+def larger_root(a, b):
+    return (a + b + ((a - b) * (a - b)).sqrt()) / 2
+
+
+def larger_length(a, b):
+    return (a + b + torch.linalg.vector_norm((a - b)[None], dim=0)) / 2
+
+
 def larger_numpy(a, b):
     return torch.from_numpy(np.maximum(a.numpy(), b.numpy()))
 
@@ -426,6 +442,10 @@ WRONG = {
         (larger_where, "Here that work is yours to do"),
         (larger_compared, "Here that work is yours to do"),
         (larger_absolute, "calls `torch.abs`"),
+        (larger_smooth, "calls `torch.logaddexp`"),
+        (larger_distance, "Here that work is yours to do"),
+        (larger_root, "calls `torch.sqrt`"),
+        (larger_length, "Here that work is yours to do"),
         (larger_numpy, "calls `torch.numpy`"),
         (larger_excess_only, "what must be added"),
         (larger_sum_of_relus, "relu(a) + relu(b)"),

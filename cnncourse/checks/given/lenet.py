@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from cnncourse import datasets
+from cnncourse.checks.run import Operators
 
 TRAINED, HELD_BACK = 800, 500
 EPOCHS, BATCH, RATE, MOMENTUM, WARM_UP = 3, 20, 0.02, 0.9, 0.4
@@ -56,29 +56,18 @@ def try_model(answer: Callable) -> object:
     if not isinstance(model, nn.Module):
         return type(model).__name__
     model.eval()
-    with torch.no_grad(), _Operators() as used:
+    used: list[str] = []
+    with torch.no_grad(), Operators(used.append):
         logits = model(pictures(0, 2))
     parameters = sum(weight.numel() for weight in model.parameters())
     if tuple(logits.shape) == (2, 10):
         _train_briefly(model)
-    return parameters, tuple(logits.shape), tuple(used.names), _predict(model)
+    return parameters, tuple(logits.shape), tuple(map(_short, used)), _predict(model)
 
 
-class _Operators(TorchDispatchMode):
-    """Notes the names of all operators, whichever of torch's many doors they were called by."""
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        # torch's own switch. Left on, the first operator would import the compiler: 2.5 seconds.
-        return False
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.names: list[str] = []
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        self.names.append(func._schema.name.removeprefix("aten::").rstrip("_"))
-        return func(*args, **(kwargs or {}))
+def _short(operator: str) -> str:
+    """Name an operator without its namespace and the marks of its variants."""
+    return operator.removeprefix("aten::").strip("_")
 
 
 def _train_briefly(model: nn.Module) -> None:
@@ -118,37 +107,19 @@ def _predict(model: nn.Module) -> Tensor:
         return model(pictures(TRAINED, HELD_BACK)).argmax(1)
 
 
-def perceptron(height: int, width: int, hidden: int, classes: int, seed: int) -> nn.Module:
-    """Build a network with one hidden layer."""
-    return _build(
-        seed,
-        lambda: nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(height * width, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, classes),
-        ),
-    )
+def perceptron(
+    height: int, width: int, hidden: int, classes: int, seed: int, *more: nn.Module
+) -> nn.Module:
+    """Build a network with one hidden layer; ``more`` layers, if any, work on its units."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        first, last = nn.Linear(height * width, hidden), nn.Linear(hidden, classes)
+    return nn.Sequential(nn.Flatten(), first, nn.ReLU(), *more, last)
 
 
 def forgetful(height: int, width: int, hidden: int, classes: int, seed: int) -> nn.Module:
     """Build a network that drops a fifth of its hidden units while it is trained."""
-    return _build(
-        seed,
-        lambda: nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(height * width, hidden),
-            nn.ReLU(),
-            nn.Dropout(0.2),
-            nn.Linear(hidden, classes),
-        ),
-    )
-
-
-def _build(seed: int, make: Callable[[], nn.Module]) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return make()
+    return perceptron(height, width, hidden, classes, seed, nn.Dropout(0.2))
 
 
 def train_on(answer: Callable, model: nn.Module, x: Tensor, y: Tensor) -> tuple:
