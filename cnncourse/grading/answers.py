@@ -108,6 +108,8 @@ def _failures(cells: list) -> list[tuple[int, str]]:
 
 def _answer(message: dict, cases: list[Case]) -> Answer:
     problem, outcomes = message.get("problem"), message.get("outcomes")
+    if type(problem) is not str:
+        return Answer(problem=TAMPERED)
     if problem in PROBLEMS:
         return Answer(problem=PROBLEMS[problem])
     if problem != "" or type(outcomes) is not list or len(outcomes) != len(cases):

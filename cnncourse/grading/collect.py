@@ -7,11 +7,13 @@ odd in it is refused as a whole, with the reason, and the others go on.
 
 from __future__ import annotations
 
+import lzma
 import os
 import re
 import stat
 import unicodedata
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -22,6 +24,11 @@ from cnncourse.grading.notebook import LARGEST_FILE, Notebook, UnreadableError, 
 MOST_NOTEBOOKS = 20  # of one student
 MOST_FILES = 200_000  # in one collection
 LONGEST_NAME = 120
+# What a broken or odd member of a zip raises; RuntimeError for a password or an unknown method.
+UNPACKING = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(RuntimeError, EOFError, OSError, ValueError),
+)
 NOTEBOOK_ENDINGS = (".ipynb", ".py")
 # Written by systems and tools, not by students.
 IGNORED = re.compile(r"(^|/)(__MACOSX|\.ipynb_checkpoints|__pycache__|\.git|\.[^/.][^/]*)(/|$)")
@@ -96,7 +103,7 @@ def collect(path: Path) -> list[Submission]:
 
 
 def _folder_files(root: Path) -> Iterator[_File]:
-    for folder, folders, names in os.walk(root, followlinks=False):
+    for folder, folders, names in os.walk(root):
         linked = [name for name in folders if os.path.islink(os.path.join(folder, name))]
         for name in sorted(names) + linked:
             place = Path(folder, name)
@@ -146,7 +153,7 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     try:
         with archive.open(member) as file:
             return file.read(LARGEST_FILE + 1)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError) as error:
+    except UNPACKING as error:
         raise UnreadableError(f"{member.orig_filename!r} cannot be unpacked: {error}") from None
 
 
@@ -192,21 +199,29 @@ def owner(path: str) -> tuple[Student, str]:
     match = MOODLE.fullmatch(folder) or (None if rest else CANVAS.fullmatch(folder))
     if match is None:
         stem = folder if rest else folder.removesuffix(".ipynb").removesuffix(".py")
-        return Student(_one_form(stem)), PurePosixPath(path).name
+        return Student(_harmless(stem)), _printable(PurePosixPath(path).name)
     name = PurePosixPath(rest or match["rest"]).name
-    return Student(_one_form(match["name"]), match["id"]), name
+    return Student(_harmless(match["name"]), match["id"]), _printable(name)
 
 
-def _one_form(name: str) -> str:
+def _harmless(name: str) -> str:
+    """Write a name so that reports may show it; one with a question mark is refused later."""
     # Two ways to write an accent are one name.
-    return unicodedata.normalize("NFC", name).strip()
+    name = _printable(unicodedata.normalize("NFC", name).strip())
+    # A spreadsheet takes a cell with one of these in front for a formula.
+    return f"?{name}" if name.startswith(tuple("=+-@")) else name
+
+
+def _printable(text: str) -> str:
+    """Put question marks where a terminal or a file could stumble."""
+    return "".join(one if one.isprintable() else "?" for one in text)
 
 
 def _submission(student: Student, files: list[_File]) -> Submission:
     try:
         return Submission(student, _read(student, files))
     except (UnreadableError, OSError) as error:
-        return Submission(student, refused=str(error))
+        return Submission(student, refused=_printable(str(error)))
 
 
 def _read(student: Student, files: list[_File]) -> tuple[Notebook, ...]:
@@ -228,15 +243,13 @@ def _read(student: Student, files: list[_File]) -> tuple[Notebook, ...]:
 
 def _check_name(name: str) -> None:
     """Refuse a name that could do harm in a file name, a table or a terminal."""
-    if not name or len(name) > LONGEST_NAME or not name.isprintable():
+    if not 1 <= len(name) <= LONGEST_NAME:
+        raise UnreadableError(f"the student's name must have 1 to {LONGEST_NAME} characters")
+    if name[0] == "." or set(name) & set('?/\\"<>|'):
         raise UnreadableError(
-            f"the student's name must have 1 to {LONGEST_NAME} printable characters"
+            "the student's name must be printable, not start with one of = + - @ . "
+            'and hold none of ? / \\ " < > |'
         )
-    # A spreadsheet takes a cell with one of these in front for a formula.
-    if name[0] in "=+-@.":
-        raise UnreadableError("the student's name must not start with one of = + - @ .")
-    if odd := set(name) & set('/\\"<>|'):
-        raise UnreadableError(f"the student's name must not hold {' '.join(sorted(odd))}")
 
 
 def _empty_folders(root: Path, known: set[Student]) -> list[Submission]:

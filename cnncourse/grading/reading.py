@@ -117,10 +117,14 @@ def _named(statement: ast.AST, imports: dict[str, str]) -> Iterator[str]:
     """Give the full names that a statement reads; a function's own variables are not among them."""
     own = _own_variables(statement) if hasattr(statement, "args") else set()
     for node in ast.walk(statement):
-        if isinstance(node, (ast.Name, ast.Attribute)):
-            full = _full_name(node, imports)
-            if full.partition(".")[0] not in own:
-                yield full
+        if isinstance(node, (ast.Name, ast.Attribute)) and _root(node) not in own:
+            yield _full_name(node, imports)
+
+
+def _root(node: ast.expr) -> str:
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _own_variables(function: ast.AST) -> set[str]:

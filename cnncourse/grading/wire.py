@@ -142,8 +142,8 @@ def messages(data: bytes) -> Iterator[object]:
     while reader.place < len(data):
         try:
             yield reader.message()
-        # RecursionError: brackets in brackets; OverflowError and RuntimeError: torch, on shapes.
-        except (ValueError, TypeError, RecursionError, OverflowError, RuntimeError) as error:
+        # RuntimeError: brackets in brackets, and torch, as OverflowError, on shapes.
+        except (ValueError, TypeError, OverflowError, RuntimeError) as error:
             raise MalformedError(f"no message at byte {reader.place}: {error}") from None
 
 

@@ -77,13 +77,16 @@ def attacks(
     cells["pickle"] = [PICKLE.replace("FOLDER", str(outside))]
     cells["answer-in-package"] = [SETUP, "from cnncourse.correlation import corr2d", CHECK]
     cells["answer-elsewhere"] = [ELSEWHERE]
+    cells["limits"] = [LIMITS]
     return {name: notebook(*sources) for name, sources in cells.items()}
 
 
 # What an attack finds, it says in the error of its answer: that text reaches the feedback.
+# The report is made before, since the feedback shows the line that raises.
 SAYS = """
+report = " ".join(["found:", *found] if found else ["nothing", "found"])
 def corr2d(x, kernel):
-    raise RuntimeError("FOUND " + " ".join(found) if found else "nothing found")
+    raise RuntimeError(report)
 """
 
 ATTACKS = {
@@ -295,6 +298,22 @@ for fd in range(3, 64):
     except OSError: pass
 def corr2d(x, kernel): return Bomb()
 """
+
+
+# Looks for a limit that was not set, and for a way to new rights.
+LIMITS = (
+    """\
+import ctypes, resource, socket
+most = {"CPU": 21, "FSIZE": 1 << 25, "CORE": 0, "NOFILE": 256, "NPROC": 64}
+now = {name: resource.getrlimit(getattr(resource, "RLIMIT_" + name))[0] for name in most}
+found = [name for name in most if not 0 <= now[name] <= most[name]]
+if ctypes.CDLL(None).unshare(0x10000000) == 0:
+    found.append("user namespace")
+if socket.gethostname() != "sandbox":
+    found.append("host name")
+"""
+    + SAYS
+)
 
 
 def write_zip(path: Path, members: Mapping[str, str | bytes], links: tuple[str, ...] = ()) -> Path:
