@@ -27,7 +27,7 @@ test: book ## lint, package tests, every notebook, the book's guards, the site i
 	$(BIN)/codespell
 	@# One process for each core, with one thread each: more threads would wait for each other.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --dist loadfile \
-		--no-loadscope-reorder --cov=cnncourse
+		--no-loadscope-reorder --cov
 
 lab: $(VENV)/ready ## open the chapters in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=book
@@ -39,14 +39,14 @@ exercises: $(VENV)/ready ## write the learners' and the instructors' notebooks f
 	$(BIN)/python -m tools.exercises $(CHAPTERS)
 
 mutants: $(VENV)/ready ## count the wrong answers that each exercise's check rejects and names
-	$(BIN)/python -m tests.mutants
+	$(BIN)/python -m tests.exercises.mutants
 
 record: $(VENV)/ready ## train every recipe over several seeds again (about an hour; goes on where it stopped)
 	$(BIN)/python -m benchmarks.record_lenet
 
 bench: $(VENV)/ready ## time the operators beside torch and d2l, and the grading of a class
 	$(BIN)/python -m benchmarks.operators
-	$(BIN)/python -m benchmarks.grading
+	$(BIN)/python grader/tests/benchmark.py
 
 lock: ## write requirements.txt anew from requirements.in
 	rm -rf .cache/lock
@@ -61,10 +61,10 @@ repository: $(VENV)/ready ## make repository OWNER=... REPO=...: rename every li
 clean: ## remove what the other commands made
 	rm -rf $(VENV) _build .cache
 
-$(VENV)/ready: requirements.txt requirements-nodeps.txt pyproject.toml
+$(VENV)/ready: requirements.txt requirements-nodeps.txt pyproject.toml grader/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --requirement requirements.txt
 	$(BIN)/python -m pip install --no-deps --requirement requirements-nodeps.txt
-	$(BIN)/python -m pip install --no-deps --editable .
+	$(BIN)/python -m pip install --no-deps --editable . --editable grader
 	@touch $@

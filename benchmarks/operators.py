@@ -35,9 +35,9 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.record_lenet import environment
-from cnncourse.convolution import BLOCK as IMAGES
-from cnncourse.convolution import conv2d, im2col, windows
-from cnncourse.correlation import corr2d, corr2d_windows
+from cnncourse.channels import BLOCK as IMAGES
+from cnncourse.channels import conv2d, im2col, windows
+from cnncourse.cross_correlation import corr2d, corr2d_windows
 from cnncourse.normalization import batch_norm
 from cnncourse.pooling import avg_pool2d, max_pool2d
 

@@ -14,7 +14,7 @@ from itertools import product
 from jaxtyping import Float
 from torch import Tensor
 
-from cnncourse.correlation import corr2d
+from cnncourse.cross_correlation import corr2d
 
 MAX_SIDE = 8  # columns and rows of an image that a phone shows without scrolling
 
@@ -172,11 +172,12 @@ def sliding_window(x: Float[Tensor, "h w"], kernel: Float[Tensor, "kh kw"]) -> S
     Raises
     ------
     TypeError, ValueError
-        As :func:`cnncourse.correlation.corr2d`, and if ``x`` is larger than 8 × 8.
+        As :func:`cnncourse.cross_correlation.corr2d`, and if ``x`` is larger than 8 × 8.
 
     Notes
     -----
-    The output is that of :func:`cnncourse.correlation.corr2d`. Numbers are shown with three digits.
+    The output is that of :func:`~cnncourse.cross_correlation.corr2d`. Numbers are shown with three
+    digits.
 
     Examples
     --------

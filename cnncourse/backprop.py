@@ -23,10 +23,9 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float
 from torch import Tensor
 
-from cnncourse import convolution, pooling
+from cnncourse import channels, pooling
 from cnncourse._arguments import IntOrPair, check_alike, check_tensor, pair
-from cnncourse.correlation import convolve1d, convolve2d, corr1d, corr2d
-from cnncourse.geometry import conv_output_size
+from cnncourse.cross_correlation import convolve1d, convolve2d, corr1d, corr2d
 from cnncourse.normalization import (
     _moments,
     _standardize,
@@ -36,6 +35,7 @@ from cnncourse.normalization import (
     layer_norm,
     normalize,
 )
+from cnncourse.padding_stride import conv_output_size
 
 Pair = tuple[int, int]
 Slices = tuple[slice, slice]
@@ -188,7 +188,7 @@ class _Windows(NamedTuple):
 
     def places(self) -> Iterator[Slices]:
         """Yield, for each place of the window row by row, the pixels that are read through it."""
-        return convolution._window_places(self.kernel, self.stride, self.dilation, self.out)
+        return channels._window_places(self.kernel, self.stride, self.dilation, self.out)
 
     def frame(self, x: Tensor) -> Tensor:
         """Put the padding around ``x``."""
@@ -220,7 +220,7 @@ def _conv_windows(
 ) -> _Windows:
     """Check the arguments of a convolution's backward pass and say where its windows lie."""
     layer = (stride, padding, dilation, groups)
-    padded, strides, dilations = convolution._prepare(x, weight, None, *layer)
+    padded, strides, dilations = channels._prepare(x, weight, None, *layer)
     # "same" puts an odd zero after the image, so the smaller half comes before it.
     before = tuple((p - n) // 2 for p, n in zip(padded.shape[2:], x.shape[2:], strict=True))
     windows = _lay_windows(x, padded, before, tuple(weight.shape[2:]), strides, dilations)
@@ -336,7 +336,7 @@ def conv2d_backward(
     weight : Tensor of shape (o, c / groups, kh, kw)
         Kernels.
     stride, padding, dilation, groups
-        As the layer had them: :func:`cnncourse.convolution.conv2d`.
+        As the layer had them: :func:`cnncourse.channels.conv2d`.
 
     Returns
     -------

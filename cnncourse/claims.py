@@ -1,8 +1,8 @@
 """Assertions that stand beside the prose: a number the text states is a number the code computes.
 
 A chapter's hidden cells call :func:`says` with a phrase that stands word for word in the text
-around them. ``tests/test_book.py`` holds that every number in the prose lies in such a phrase, so
-changing a number in the text breaks that test, and changing both breaks the notebook.
+around them. ``tests/book/test_book.py`` holds that every number in the prose lies in such a phrase,
+so changing a number in the text breaks that test, and changing both breaks the notebook.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ def cites(phrase: str, source: str) -> None:
     phrase
         Words of the prose, verbatim, with at least one number.
     source
-        Key of an entry of ``book/references.bib``; ``tests/test_book.py`` holds that it exists and
-        that the same section cites it.
+        Key of an entry of ``book/references.bib``; ``tests/book/test_book.py`` holds that it exists
+        and that the same section cites it.
 
     Raises
     ------

@@ -241,7 +241,7 @@ def _secret(options: argparse.Namespace) -> str:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from cnncourse.grading.own import check_file
+    from cnncourse.checks.own import check_file
 
     reports = check_file(options.file, options.seed)
     if not reports:
@@ -256,7 +256,7 @@ def _grade(options: argparse.Namespace) -> int:
     seed = _secret(options)
     if not seed:
         raise ValueError("a secret is needed: --seed, --seed-file or CNNCOURSE_SEED")
-    from cnncourse.grading import grade as grading
+    from cnncourse_grader import grade as grading
 
     limits = grading.Limits(
         seconds=options.timeout, step=max(1, options.timeout // 4), memory=options.memory << 20
@@ -282,7 +282,7 @@ def _grade(options: argparse.Namespace) -> int:
 
 
 def _release(options: argparse.Namespace) -> int:
-    from cnncourse.grading.release import LeakError, release
+    from cnncourse_grader.release import LeakError, release
 
     try:
         written = release(

@@ -11,17 +11,17 @@ Not handled: unbatched (c, h, w) input, adaptive pooling, returned indices.
 from __future__ import annotations
 
 from itertools import product
-from math import isfinite
+from math import comb, isfinite
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from cnncourse._arguments import IMAGES, IntOrPair, check_tensor, pair
-from cnncourse.convolution import windows
-from cnncourse.geometry import conv_output_size
+from cnncourse._arguments import IMAGES, IntOrPair, check_integer, check_tensor, pair
+from cnncourse.channels import windows
 from cnncourse.locality import _window_view
+from cnncourse.padding_stride import conv_output_size
 
 
 def max_pool2d_loops(
@@ -410,3 +410,57 @@ def _check_divisor(divisor: int | None) -> None:
         raise TypeError(f"`divisor_override` must be an integer, got {divisor!r}")
     if divisor == 0:
         raise ValueError("`divisor_override` must not be 0, got 0")
+
+
+def blur_pool2d(
+    x: Float[Tensor, "n c h w"], kernel_size: int = 3, stride: IntOrPair = 2
+) -> Float[Tensor, "n c _ _"]:
+    """Blur each channel with a binomial filter, then keep every ``stride``-th pixel.
+
+    ``kernel[a, b] = C(k - 1, a) C(k - 1, b) / 4^(k - 1)``; the image is first continued by
+    reflection, floor((k - 1) / 2) pixels before and ceil((k - 1) / 2) after each axis.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, c, h, w)
+        Images; any floating-point dtype and device; h and w larger than ceil((k - 1) / 2).
+    kernel_size : int, default 3
+        Side k of the filter, 1 or larger; 1 does not blur. Zhang uses 2 to 7.
+    stride : int or (int, int), default 2
+        Step, 1 or larger.
+
+    Returns
+    -------
+    Tensor of shape (n, c, ceil(h / sh), ceil(w / sw))
+        Same dtype and device as ``x``.
+
+    Raises
+    ------
+    TypeError
+        If ``x`` is not a floating-point tensor, or a size is not an integer.
+    ValueError
+        If ``x`` is not 4-D, a size is < 1, or ``kernel_size`` is too large to reflect ``x``.
+
+    Notes
+    -----
+    Zhang (2019), Making convolutional networks shift-invariant again.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = torch.tensor([[[[0.0, 4.0, 0.0, 4.0], [0.0, 4.0, 0.0, 4.0]]]])
+    >>> x[..., ::2, ::2], blur_pool2d(x)  # subsampling sees black, blur-pooling sees grey
+    (tensor([[[[0., 0.]]]]), tensor([[[[2., 2.]]]]))
+    """
+    check_tensor("x", x, IMAGES)
+    k = check_integer("kernel_size", kernel_size, 1)
+    before, after = (k - 1) // 2, k // 2
+    if after >= min(x.shape[2:]):
+        raise ValueError(
+            f"`kernel_size` must be at most {2 * min(x.shape[2:]) - 1} to reflect "
+            f"images of shape {tuple(x.shape[2:])}, got {k}"
+        )
+    row = x.new_tensor([comb(k - 1, a) / 2 ** (k - 1) for a in range(k)])
+    kernel = row.outer(row).expand(x.shape[1], 1, k, k)
+    padded = F.pad(x, (before, after, before, after), mode="reflect")
+    return F.conv2d(padded, kernel, stride=pair("stride", stride, 1), groups=x.shape[1])

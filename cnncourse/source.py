@@ -51,7 +51,7 @@ def show_source(function: Callable) -> Source:
 
     Examples
     --------
-    >>> from cnncourse.correlation import corr1d_windows
+    >>> from cnncourse.cross_correlation import corr1d_windows
     >>> show_source(corr1d_windows)
     def corr1d_windows(
         x: Float[Tensor, " w"], kernel: Float[Tensor, " kw"]

@@ -28,7 +28,7 @@ def as_installed() -> Iterator[None]:
 def browser() -> Iterator[object]:
     """One browser for the whole run: playwright cannot be started twice in a process."""
     # Imported here: the job that tests the lowest versions has no playwright.
-    from tests.chromium import started
+    from tests.book.chromium import started
 
     with started() as chromium:
         yield chromium

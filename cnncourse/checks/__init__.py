@@ -5,7 +5,7 @@
 >>> check("second_derivative_kernel", torch.tensor([1.0, -2.0, 1.0]))
 second_derivative_kernel: passed (1 of 1 cases right)
 
-The chapters' exercises are the modules beside this one that hold ``EXERCISES``.
+The engine is the modules beside this one; the exercises are those of ``chapters``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from importlib import import_module
 
 from torch import nn
 
+from cnncourse.checks import chapters
 from cnncourse.checks.exercise import Exercise, generator
 from cnncourse.checks.judge import judge
 from cnncourse.checks.report import Report
@@ -31,8 +32,9 @@ __all__ = ["check", "hint", "names"]
 @cache
 def exercises() -> dict[str, Exercise]:
     """Return every exercise by its name, in the order of the chapters."""
-    modules = [import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)]
-    found = [exercise for module in modules for exercise in getattr(module, "EXERCISES", ())]
+    names = [module.name for module in pkgutil.iter_modules(chapters.__path__)]
+    modules = [import_module(f"{chapters.__name__}.{name}") for name in names]
+    found = [exercise for module in modules for exercise in module.EXERCISES]
     return {exercise.name: exercise for exercise in sorted(found, key=lambda e: e.chapter)}
 
 

@@ -1,0 +1,305 @@
+"""Exercises of chapter 1: moving a picture, and measuring whether a function moves along."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Generator, Tensor
+
+from cnncourse.checks.exercise import Call, Case, Exercise, Mistake, decimals, whole_numbers
+from cnncourse.checks.given import invariance as given
+from cnncourse.invariance import equivariance_error, translate
+
+# Shape of the pictures, and how far they move down and to the right. The first ones move along one
+# axis only; two leave no pixel in sight, and one does not move at all.
+MOVES = [
+    ((1, 1, 2, 3), (0, 1)),
+    ((1, 1, 3, 2), (1, 0)),
+    ((1, 1, 3, 3), (1, 1)),
+    ((1, 1, 2, 4), (1, -2)),
+    ((1, 1, 4, 3), (-1, 1)),
+    ((1, 2, 3, 4), (-2, -1)),
+    ((2, 1, 3, 4), (0, 0)),
+    ((2, 3, 4, 5), (2, 3)),
+    ((1, 1, 4, 6), (-4, 0)),
+    ((1, 1, 5, 3), (1, 7)),
+]
+
+
+def moves(random: Generator) -> list[Case]:
+    """Draw pictures of whole numbers in float32, then two of decimals in float64."""
+    small = [Case(whole_numbers(random, *shape), *shift) for shape, shift in MOVES]
+    fine = [
+        Case(decimals(random, *shape), *shift)
+        for shape, shift in (((1, 1, 4, 4), (1, 2)), ((2, 3, 5, 4), (-2, 1)))
+    ]
+    return small + fine
+
+
+def _with_border(x: Tensor, dy: int, dx: int) -> Tensor:
+    """Continue a picture by its border pixels where it has moved away."""
+    h, w = x.shape[-2:]
+    rows = (torch.arange(h) - dy).clamp(0, h - 1)
+    columns = (torch.arange(w) - dx).clamp(0, w - 1)
+    return x[..., rows, :][..., columns]
+
+
+def _shorter(x: Tensor, dy: int, dx: int) -> Tensor:
+    """Cut off what leaves, and put nothing in its place."""
+    h, w = x.shape[-2:]
+    return x[..., max(-dy, 0) : max(h - dy, 0), max(-dx, 0) : max(w - dx, 0)]
+
+
+TRANSLATE = Exercise(
+    name="translate",
+    chapter=1,
+    signature="translate(x, dy, dx)",
+    title="Move a picture",
+    minutes=15,
+    difficulty="easy",
+    points=2,
+    prerequisites=("slicing a tensor",),
+    graded="values, shape and dtype for shifts of any size and sign",
+    reference=translate,
+    cases=moves,
+    mistakes=(
+        Mistake(
+            "The picture has not moved.",
+            lambda x, dy, dx: x,
+        ),
+        Mistake(
+            "What leaves on one side comes in on the other. Zeros should come in.",
+            lambda x, dy, dx: translate(x, dy, dx, mode="circular"),
+        ),
+        Mistake(
+            "The picture moves the wrong way: a positive dy moves it down, a positive dx to the "
+            "right.",
+            lambda x, dy, dx: translate(x, -dy, -dx),
+        ),
+        Mistake(
+            "The picture moves the wrong way, and what leaves comes in on the other side.",
+            lambda x, dy, dx: translate(x, -dy, -dx, mode="circular"),
+        ),
+        Mistake(
+            "dy and dx are swapped: dy counts rows, the axis before the last; dx counts columns, "
+            "the last axis.",
+            lambda x, dy, dx: translate(x, dx, dy),
+        ),
+        Mistake(
+            "Up and down are exchanged: row 0 is at the top, so a positive dy leads to larger row "
+            "numbers.",
+            lambda x, dy, dx: translate(x, -dy, dx),
+        ),
+        Mistake(
+            "Left and right are exchanged: a positive dx leads to larger column numbers.",
+            lambda x, dy, dx: translate(x, dy, -dx),
+        ),
+        Mistake(
+            "The picture moves from left to right only; dy is not used.",
+            lambda x, dy, dx: translate(x, 0, dx),
+        ),
+        Mistake(
+            "The picture moves up and down only; dx is not used.",
+            lambda x, dy, dx: translate(x, dy, 0),
+        ),
+        Mistake(
+            "A negative shift is taken for a positive one: -1 should move up or to the left.",
+            lambda x, dy, dx: translate(x, abs(dy), abs(dx)),
+        ),
+        Mistake(
+            "A negative shift does not move the picture: -1 should move it up or to the left.",
+            lambda x, dy, dx: translate(x, max(dy, 0), max(dx, 0)),
+        ),
+        Mistake(
+            "The border pixels are repeated where the picture has moved away. Zeros should come "
+            "in.",
+            _with_border,
+        ),
+        Mistake(
+            "What leaves is cut off, but no zeros come in: the result must be as large as x.",
+            _shorter,
+        ),
+        Mistake(
+            "Zeros come in, but nothing leaves: the result must be as large as x.",
+            lambda x, dy, dx: F.pad(x, (max(dx, 0), max(-dx, 0), max(dy, 0), max(-dy, 0))),
+        ),
+        Mistake(
+            "The pictures of the batch and their channels have moved; rows and columns are the "
+            "last two axes.",
+            lambda x, dy, dx: x.roll((dy, dx), (0, 1)),
+        ),
+    ),
+    hints=(
+        "Where does the pixel at row i and column j of the result come from? Write it with dy and "
+        "dx, and ask when there is no such pixel.",
+        "y[..., i, j] = x[..., i - dy, j - dx] where 0 <= i - dy < h and 0 <= j - dx < w, and 0 "
+        "elsewhere. Python takes a negative index for a place counted from the end: test for it.",
+        "y = torch.zeros_like(x), a loop over the rows i and one over the columns j, and in them "
+        "the test of the second hint before y[..., i, j] = x[..., i - dy, j - dx].",
+    ),
+)
+
+
+def functions_and_moves(random: Generator) -> list[Case]:
+    """Draw pictures with functions that move along with them, and with some that do not."""
+
+    def numbers(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        return whole_numbers(random, *shape, dtype=dtype)
+
+    fine = torch.float64
+    return [
+        Case(Call("brighten_by_row", 1.0), numbers(1, 1, 2, 3), 1, 0),
+        Case(Call("brighten_by_row", 0.5), numbers(1, 1, 3, 2), 1, 1),
+        Case(Call("brighten_by_row", 1.0), numbers(1, 1, 3, 3), -1, 1),
+        Case(Call("filter_with", numbers(1, 3), "zeros"), numbers(1, 1, 2, 4), 0, 1),
+        Case(Call("filter_with", numbers(3, 1), "zeros"), numbers(1, 1, 4, 3), -1, 2),
+        Case(Call("filter_with", numbers(3, 3), "zeros"), numbers(2, 1, 4, 5), 2, -1),
+        Case(Call("filter_with", numbers(3, 3), "circular"), numbers(1, 1, 4, 5), 1, 2),
+        Case(Call("clip_negative"), numbers(2, 3, 3, 4), 1, 1),
+        Case(Call("brighten_by_row", 0.25), numbers(2, 2, 5, 3, dtype=fine), 2, 1),
+        Case(
+            Call("filter_with", numbers(3, 3, dtype=fine), "zeros"),
+            numbers(2, 1, 6, 4, dtype=fine),
+            *(1, -1),
+        ),
+    ]
+
+
+def relative_error(
+    f: Callable[[Tensor], Tensor], x: Tensor, dy: int, dx: int, mode: str = "circular"
+) -> float:
+    """Return ||f(T x) - T f(x)|| / ||T f(x)||: the package's function, called as in the text."""
+    return equivariance_error(f, x, (dy, dx), mode)
+
+
+def _parts(f: Callable[[Tensor], Tensor], x: Tensor, dy: int, dx: int) -> tuple[Tensor, Tensor]:
+    """Return f(T x) and T f(x)."""
+    with torch.no_grad():
+        moved = translate(x, dy, dx, mode="circular")
+        return f(moved), translate(f(x), dy, dx, mode="circular")
+
+
+def _compare(compare: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., float]:
+    """Make a mistake: compare f(T x) and T f(x) in another way."""
+    return lambda *arguments: compare(*_parts(*arguments)).item()
+
+
+def _of_other(select: Callable[..., tuple[Tensor, Tensor]]) -> Callable[..., float]:
+    """Make a mistake: compare two other tensors in the right way."""
+
+    def wrong(f: Callable[[Tensor], Tensor], x: Tensor, dy: int, dx: int) -> float:
+        with torch.no_grad():
+            a, b = select(f, x, lambda y: translate(y, dy, dx, mode="circular"))
+        return ((a - b).norm() / b.norm()).item()
+
+    return wrong
+
+
+EQUIVARIANCE_ERROR = Exercise(
+    name="equivariance_error",
+    chapter=1,
+    signature="equivariance_error(f, x, dy, dx)",
+    title="Does it move along?",
+    minutes=15,
+    difficulty="medium",
+    points=2,
+    prerequisites=("`torch.roll`", "the length of a vector"),
+    graded="one number for functions and layers that move along, and for some that do not",
+    covers=("d2l 7.1, exercise 5",),
+    reference=relative_error,
+    cases=functions_and_moves,
+    functions={
+        "filter_with": given.filter_with,
+        "brighten_by_row": given.brighten_by_row,
+        "clip_negative": given.clip_negative,
+    },
+    mistakes=(
+        Mistake(
+            "The length of the difference is not divided by the length of T f(x).",
+            _compare(lambda a, b: (a - b).norm()),
+        ),
+        Mistake(
+            "A root is missing: this is the ratio of the squared lengths.",
+            _compare(lambda a, b: (a - b).square().sum() / b.square().sum()),
+        ),
+        Mistake(
+            "This is a mean squared error: take the length of the difference, and divide it by "
+            "the length of T f(x).",
+            _compare(lambda a, b: (a - b).square().mean()),
+        ),
+        Mistake(
+            "Absolute values are added up. A length is the root of the sum of the squares.",
+            _compare(lambda a, b: (a - b).abs().sum() / b.abs().sum()),
+        ),
+        Mistake(
+            "This is the largest difference. All differences count: take the root of the sum of "
+            "their squares.",
+            _compare(lambda a, b: (a - b).abs().max()),
+        ),
+        Mistake(
+            "This is the mean of the absolute differences: take the length of the difference, and "
+            "divide it by the length of T f(x).",
+            _compare(lambda a, b: (a - b).abs().mean()),
+        ),
+        Mistake(
+            "The difference of two lengths is not the length of the difference: subtract the "
+            "pictures first.",
+            _compare(lambda a, b: (a.norm() - b.norm()).abs() / b.norm()),
+        ),
+        Mistake(
+            "f(T x) is compared with f(x): that asks whether the output stays, which is "
+            "invariance. Move f(x) too.",
+            _of_other(lambda f, x, move: (f(move(x)), f(x))),
+        ),
+        Mistake(
+            "f(x) is compared with T f(x): f never sees the moved picture.",
+            _of_other(lambda f, x, move: (f(x), move(f(x)))),
+        ),
+        Mistake(
+            "f(T x) is compared with T x: the second term is the moved output, T f(x).",
+            _of_other(lambda f, x, move: (f(move(x)), move(x))),
+        ),
+        Mistake(
+            "f is not used: T x is compared with x.",
+            _of_other(lambda f, x, move: (move(x), x)),
+        ),
+        Mistake(
+            "The output is moved twice: f(T x) as it is, and f(x) moved once, belong together.",
+            _of_other(lambda f, x, move: (f(move(x)), move(move(f(x))))),
+        ),
+        Mistake(
+            "Zeros come in at the border. Here T lets what leaves come in on the other side.",
+            lambda f, x, dy, dx: relative_error(f, x, dy, dx, mode="zeros"),
+        ),
+        Mistake(
+            "dy and dx are swapped: dy moves rows, the axis before the last.",
+            lambda f, x, dy, dx: relative_error(f, x, dx, dy),
+        ),
+        Mistake(
+            "The picture moves the wrong way: a positive dy moves down, a positive dx to the "
+            "right.",
+            lambda f, x, dy, dx: relative_error(f, x, -dy, -dx),
+        ),
+        Mistake(
+            "The length of the difference is divided by that of x. Divide by the length of T f(x).",
+            lambda f, x, dy, dx: _compare(lambda a, b: (a - b).norm() / x.norm())(f, x, dy, dx),
+        ),
+        Mistake(
+            "The length of the difference is divided by that of f(T x). Divide by the length of "
+            "T f(x).",
+            _compare(lambda a, b: (a - b).norm() / a.norm()),
+        ),
+    ),
+    hints=(
+        "Two pictures are compared. One is moved before f, the other is moved after f. Write both "
+        "down before you subtract.",
+        "torch.roll(x, (dy, dx), dims=(-2, -1)) moves the last two axes and lets what leaves come "
+        "in on the other side. The length of a tensor, all its numbers together, is .norm().",
+        "move = lambda t: torch.roll(t, (dy, dx), dims=(-2, -1)), a = f(move(x)), b = move(f(x)), "
+        "and the result is ((a - b).norm() / b.norm()).item().",
+    ),
+)
+
+EXERCISES = (TRANSLATE, EQUIVARIANCE_ERROR)

@@ -1,0 +1,262 @@
+"""Collect submissions from a folder, or from the zip that Moodle or Canvas hands out.
+
+Nothing is unpacked onto the disk and no link is followed. A student is known by the name of the
+folder or file alone; what a notebook says of itself does not count. A submission with anything
+odd in it is refused as a whole, with the reason, and the others go on.
+"""
+
+from __future__ import annotations
+
+import lzma
+import os
+import re
+import stat
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from cnncourse.checks.notebook import LARGEST_FILE, Notebook, UnreadableError, read_notebook
+
+MOST_NOTEBOOKS = 20  # of one student
+MOST_FILES = 200_000  # in one collection
+LONGEST_NAME = 120
+# What a broken or odd member of a zip raises; RuntimeError for a password or an unknown method.
+UNPACKING = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(RuntimeError, EOFError, OSError, ValueError),
+)
+NOTEBOOK_ENDINGS = (".ipynb", ".py")
+# Written by systems and tools, not by students.
+IGNORED = re.compile(r"(^|/)(__MACOSX|\.ipynb_checkpoints|__pycache__|\.git|\.[^/.][^/]*)(/|$)")
+MOODLE = re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_[a-z]+_?(?P<rest>.*)", re.DOTALL)
+CANVAS = re.compile(r"(?P<name>[^_]+)_(?:LATE_)?(?P<id>\d+)_\d+_(?P<rest>.+)", re.DOTALL)
+
+
+class Student(NamedTuple):
+    """Who handed in: a name, and the number that Moodle or Canvas gave, if any."""
+
+    name: str
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What one student handed in.
+
+    Attributes
+    ----------
+    student : Student
+        Whose it is.
+    notebooks : tuple of Notebook
+        Their code, by file name.
+    refused : str
+        Why nothing of it is run; empty if it is.
+    """
+
+    student: Student
+    notebooks: tuple[Notebook, ...] = ()
+    refused: str = ""
+
+
+class _File(NamedTuple):
+    """One file as found: its path with ``/``, what speaks against it, how to read it."""
+
+    path: str
+    problem: str
+    read: object
+
+
+def collect(path: Path) -> list[Submission]:
+    """Read all submissions of a folder or zip.
+
+    Parameters
+    ----------
+    path : Path
+        A folder with one sub-folder or one notebook a student, or a zip of such; in a zip also the
+        names that Moodle (``Name_123_assignsubmission_file_``) and Canvas (``name_12_34_``) write.
+
+    Returns
+    -------
+    list of Submission
+        One a student, sorted by name.
+
+    Raises
+    ------
+    ValueError
+        If ``path`` is neither, or holds no submission.
+    """
+    if path.is_dir():
+        submissions = _group(_folder_files(path), root="")
+        submissions += _empty_folders(path, {one.student for one in submissions})
+    elif zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            submissions = _group(_zip_files(archive), root=path.stem)
+    else:
+        raise ValueError(f"`SUBMISSIONS` must be a folder or a zip, got {path}")
+    if not submissions:
+        raise ValueError(f"`SUBMISSIONS` must hold a notebook for each student, {path} holds none")
+    return sorted(submissions, key=lambda one: one.student)
+
+
+def _folder_files(root: Path) -> Iterator[_File]:
+    for folder, folders, names in os.walk(root):
+        linked = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+        for name in sorted(names) + linked:
+            place = Path(folder, name)
+            path = place.relative_to(root).as_posix()
+            # A first level that is no notebook is a list of grades or a note, not a submission.
+            if "/" in path or path.endswith(NOTEBOOK_ENDINGS) or name in linked:
+                yield _File(path, _problem_of(place), lambda place=place: _read_file(place))
+
+
+def _problem_of(place: Path) -> str:
+    mode = place.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        return f"{place.name} is a link"
+    return "" if stat.S_ISREG(mode) else f"{place.name} is not a plain file"
+
+
+def _read_file(place: Path) -> bytes:
+    # The flags close the moment between looking at the file and opening it.
+    handle = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with open(handle, "rb") as file:
+        return file.read(LARGEST_FILE + 1)
+
+
+def _zip_files(archive: zipfile.ZipFile) -> Iterator[_File]:
+    for member in archive.infolist():
+        if not member.is_dir():
+            yield _File(
+                member.orig_filename.replace("\\", "/"),
+                _problem_in_zip(member),
+                lambda member=member: _read_member(archive, member),
+            )
+
+
+def _problem_in_zip(member: zipfile.ZipInfo) -> str:
+    path, name = PurePosixPath(member.orig_filename.replace("\\", "/")), member.orig_filename
+    if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", name) or "\0" in name:
+        return f"the path {name!r} leads out of the folder"
+    if stat.S_ISLNK(member.external_attr >> 16):
+        return f"{path.name} is a link"
+    if member.flag_bits & 1:
+        return f"{path.name} is encrypted"
+    return ""
+
+
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    # The announced size may lie; reading stops by itself one byte after the largest.
+    try:
+        with archive.open(member) as file:
+            return file.read(LARGEST_FILE + 1)
+    except UNPACKING as error:
+        raise UnreadableError(f"{member.orig_filename!r} cannot be unpacked: {error}") from None
+
+
+def _group(files: Iterator[_File], root: str) -> list[Submission]:
+    """Sort files by student; ``root`` is a folder around everything, named like the zip."""
+    students: dict[Student, list[_File]] = {}
+    for count, file in enumerate(files):
+        if count >= MOST_FILES:
+            raise ValueError(f"`SUBMISSIONS` must hold at most {MOST_FILES:,} files")
+        path = file.path.removeprefix(f"{root}/") if root else file.path
+        if not IGNORED.search(path):
+            student, _ = owner(path)
+            students.setdefault(student, []).append(file._replace(path=path))
+    return [_submission(student, files) for student, files in students.items()]
+
+
+def owner(path: str) -> tuple[Student, str]:
+    """Tell from a path alone whose file it is.
+
+    Parameters
+    ----------
+    path : str
+        Path in the collection, with ``/``.
+
+    Returns
+    -------
+    student : Student
+        Whose file it is.
+    name : str
+        The file's own name.
+
+    Examples
+    --------
+    >>> owner("Ann Lee_123_assignsubmission_file_/03.ipynb")
+    (Student(name='Ann Lee', id='123'), '03.ipynb')
+    >>> owner("leeann_LATE_77_900_03.ipynb")
+    (Student(name='leeann', id='77'), '03.ipynb')
+    >>> owner("ann/03.ipynb"), owner("ann.ipynb")
+    ((Student(name='ann', id=''), '03.ipynb'), (Student(name='ann', id=''), 'ann.ipynb'))
+    """
+    folder, _, rest = path.lstrip("/").partition("/")
+    # Canvas writes files only; a folder may be called anything.
+    match = MOODLE.fullmatch(folder) or (None if rest else CANVAS.fullmatch(folder))
+    if match is None:
+        stem = folder if rest else folder.removesuffix(".ipynb").removesuffix(".py")
+        return Student(_harmless(stem)), _printable(PurePosixPath(path).name)
+    name = PurePosixPath(rest or match["rest"]).name
+    return Student(_harmless(match["name"]), match["id"]), _printable(name)
+
+
+def _harmless(name: str) -> str:
+    """Write a name so that reports may show it; one with a question mark is refused later."""
+    # Two ways to write an accent are one name.
+    name = _printable(unicodedata.normalize("NFC", name).strip())
+    # A spreadsheet takes a cell with one of these in front for a formula.
+    return f"?{name}" if name.startswith(tuple("=+-@")) else name
+
+
+def _printable(text: str) -> str:
+    """Put question marks where a terminal or a file could stumble."""
+    return "".join(one if one.isprintable() else "?" for one in text)
+
+
+def _submission(student: Student, files: list[_File]) -> Submission:
+    try:
+        return Submission(student, _read(student, files))
+    except (UnreadableError, OSError) as error:
+        return Submission(student, refused=_printable(str(error)))
+
+
+def _read(student: Student, files: list[_File]) -> tuple[Notebook, ...]:
+    _check_name(student.name)
+    for file in files:
+        if file.problem:
+            raise UnreadableError(file.problem)
+    wanted = sorted((f for f in files if f.path.endswith(NOTEBOOK_ENDINGS)), key=lambda f: f.path)
+    if not wanted:
+        raise UnreadableError("no notebook was handed in")
+    if len(wanted) > MOST_NOTEBOOKS:
+        raise UnreadableError(f"{len(wanted)} notebooks, at most {MOST_NOTEBOOKS} are read")
+    if len({file.path for file in wanted}) < len(wanted):
+        raise UnreadableError("two files have the same name")
+    if len({file.path.count("/") > 0 for file in wanted}) > 1:
+        raise UnreadableError("there are a folder and a file of this name")
+    return tuple(read_notebook(owner(file.path)[1], file.read()) for file in wanted)
+
+
+def _check_name(name: str) -> None:
+    """Refuse a name that could do harm in a file name, a table or a terminal."""
+    if not 1 <= len(name) <= LONGEST_NAME:
+        raise UnreadableError(f"the student's name must have 1 to {LONGEST_NAME} characters")
+    if name[0] == "." or set(name) & set('?/\\"<>|'):
+        raise UnreadableError(
+            "the student's name must be printable, not start with one of = + - @ . "
+            'and hold none of ? / \\ " < > |'
+        )
+
+
+def _empty_folders(root: Path, known: set[Student]) -> list[Submission]:
+    folders = [p.name for p in root.iterdir() if p.is_dir() and not p.is_symlink()]
+    students = [owner(f"{name}/-")[0] for name in sorted(folders) if not IGNORED.search(name)]
+    return [
+        Submission(student, refused="no notebook was handed in")
+        for student in students
+        if student not in known
+    ]

@@ -1,0 +1,198 @@
+"""Turn what a notebook gave into points: compare with the reference, in the grader's process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from html import escape
+
+from cnncourse.checks.exercise import Exercise
+from cnncourse.checks.judge import judge
+from cnncourse.checks.notebook import Notebook
+from cnncourse_grader.answers import PROBLEMS, Answer, Answers
+from cnncourse_grader.assignment import Assignment
+from cnncourse_grader.collect import Student, Submission
+from cnncourse_grader.lent import forbidden_to
+from cnncourse_grader.reading import forbidden_calls
+
+PENDING = "not graded: "
+# References may use torch's global random numbers, which threads share.
+_judging = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The result of one exercise.
+
+    Attributes
+    ----------
+    exercise, title : str
+        Name and heading.
+    points, most : float
+        Earned, and possible.
+    feedback, html : str
+        What the student reads, as text and as a piece of a page.
+    """
+
+    exercise: str
+    title: str
+    points: float
+    most: float
+    feedback: str
+    html: str
+
+
+@dataclass(frozen=True)
+class Grade:
+    """The result of one student.
+
+    Attributes
+    ----------
+    student : Student
+        Whose it is.
+    digest : str
+        Of the submission it belongs to.
+    marks : tuple of Mark
+        One an exercise.
+    status : str
+        "graded", or what happened.
+    failures : tuple of str
+        Cells that stopped with an error.
+    graded : bool
+        Whether the notebooks were run; False for a refused submission.
+    """
+
+    student: Student
+    digest: str
+    marks: tuple[Mark, ...]
+    status: str = "graded"
+    failures: tuple[str, ...] = ()
+    graded: bool = True
+
+    @property
+    def total(self) -> float:
+        """Points of all exercises."""
+        return round(sum((mark.points for mark in self.marks), 0.0), 2)
+
+    @property
+    def most(self) -> float:
+        """Points that could be had."""
+        return round(sum((mark.most for mark in self.marks), 0.0), 2)
+
+    def to_dict(self) -> dict:
+        """Return the grade as data that JSON can hold."""
+        return asdict(self) | {
+            "student": self.student.name,
+            "id": self.student.id,
+            "total": self.total,
+            "most": self.most,
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict) -> Grade:
+        """Read what `to_dict` wrote."""
+        return cls(
+            student=Student(data["student"], data["id"]),
+            digest=data["digest"],
+            marks=tuple(Mark(**mark) for mark in data["marks"]),
+            status=data["status"],
+            failures=tuple(data["failures"]),
+            graded=data["graded"],
+        )
+
+
+@dataclass
+class Run:
+    """One notebook with what its sandbox returned."""
+
+    notebook: Notebook
+    answers: Answers
+    problem: str
+    marks: list[Mark] = field(default_factory=list)
+
+
+def mark_submission(
+    submission: Submission, digest: str, assignment: Assignment, runs: Sequence[Run]
+) -> Grade:
+    """Give points for all notebooks of a student; of two answers to an exercise the better counts.
+
+    Parameters
+    ----------
+    submission : Submission
+        Of the student.
+    digest : str
+        Of the submission.
+    assignment : Assignment
+        What was asked.
+    runs : sequence of Run
+        One a notebook; empty for a refused submission.
+
+    Returns
+    -------
+    Grade
+        With a mark for every exercise.
+    """
+    if submission.refused:
+        reason = f"refused: {submission.refused}"
+        marks = tuple(_without_points(one, reason) for one in assignment.exercises)
+        return Grade(submission.student, digest, marks, reason, graded=False)
+    marks = tuple(_best(one, assignment, runs) for one in assignment.exercises)
+    stopped = [f"stopped: {run.notebook.name}: {run.problem}" for run in runs if run.problem]
+    failures = tuple(
+        f"{run.notebook.name}, cell {number}: {text}"
+        for run in runs
+        for number, text in run.answers.failures
+    )
+    return Grade(submission.student, digest, marks, "; ".join(stopped) or "graded", failures)
+
+
+def not_graded(submission: Submission, digest: str, assignment: Assignment, reason: str) -> Grade:
+    """Note that the machine failed; ``--resume`` tries again."""
+    marks = tuple(_without_points(one, f"{PENDING}{reason}") for one in assignment.exercises)
+    return Grade(submission.student, digest, marks, f"{PENDING}{reason}", graded=False)
+
+
+def is_pending(grade: Grade) -> bool:
+    """Tell whether the grade has to be tried again."""
+    return grade.status.startswith(PENDING)
+
+
+def _best(exercise: Exercise, assignment: Assignment, runs: Sequence[Run]) -> Mark:
+    marks = [_mark(exercise, assignment, run) for run in runs]
+    # A notebook of another chapter hands in no answer to this exercise: prefer one that does.
+    answers = [run.answers.answers.get(exercise.name) for run in runs]
+    answered = [bool(one) and one.problem != PROBLEMS["missing"] for one in answers]
+    return max(zip(marks, answered, strict=True), key=lambda one: (one[0].points, one[1]))[0]
+
+
+def _mark(exercise: Exercise, assignment: Assignment, run: Run) -> Mark:
+    answer = run.answers.answers.get(exercise.name)
+    if answer is None:
+        reason = (
+            f"The notebook was stopped: {run.problem}." if run.problem else "No answer came back."
+        )
+        return _without_points(exercise, reason)
+    if answer.problem:
+        return _without_points(exercise, answer.problem)
+    named = forbidden_calls(run.notebook.cells, exercise.name, forbidden_to(exercise))
+    if named:
+        return _without_points(
+            exercise, f"The answer names `{named[0]}`. Here that work is yours to do."
+        )
+    return _judged(exercise, assignment, answer)
+
+
+def _judged(exercise: Exercise, assignment: Assignment, answer: Answer) -> Mark:
+    try:
+        with _judging:
+            report = judge(exercise, assignment.cases[exercise.name], answer.outcomes)
+    except Exception as error:  # whatever odd data does to a comparison: it earns nothing
+        return _without_points(exercise, f"The answer cannot be compared ({type(error).__name__}).")
+    points, most = round(report.score * exercise.points, 2), float(exercise.points)
+    return Mark(exercise.name, exercise.title, points, most, report.feedback, report._repr_html_())
+
+
+def _without_points(exercise: Exercise, reason: str) -> Mark:
+    feedback, html = f"{exercise.name}: {reason}", f"<p>{escape(reason)}</p>"
+    return Mark(exercise.name, exercise.title, 0.0, float(exercise.points), feedback, html)

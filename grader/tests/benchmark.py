@@ -1,0 +1,96 @@
+"""Grade a class in the sandbox: time for each notebook, and that no way of running changes a mark.
+
+    python -m benchmarks.grading              60 submissions, one notebook each
+    python -m benchmarks.grading --count 12
+
+The class is graded with two workers, with one, and once more with a run that is killed in the
+middle and resumed. The three must give the same bytes, and leave no process behind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from submissions import FLIPPED, RIGHT, STUB, WINDOWS, solved
+from test_grading import contents, runners, wait_for
+
+ANSWERS = (RIGHT, FLIPPED, STUB, WINDOWS)
+SECRET = "benchmark"
+
+
+def write_class(folder: Path, count: int) -> Path:
+    """Write submissions that take turns between right, wrong and unsolved."""
+    folder.mkdir()
+    for number in range(count):
+        text = solved(ANSWERS[number % len(ANSWERS)])
+        (folder / f"student-{number:03d}.ipynb").write_text(text)
+    return folder
+
+
+def command(submissions: Path, out: Path, jobs: int, *more: str) -> list[str]:
+    """Return the command line that grades."""
+    words = ["grade", submissions, "--out", out, "--chapters", 3, "--jobs", jobs, *more]
+    return [sys.executable, "-m", "cnncourse.cli", *map(str, words)]
+
+
+def graded(submissions: Path, out: Path, jobs: int, *more: str) -> tuple[float, dict[str, str]]:
+    """Grade; return the seconds and all reports."""
+    start = time.perf_counter()
+    line = command(submissions, out, jobs, *more)
+    subprocess.run(line, env=environment(), check=True, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - start, contents(out)
+
+
+def environment() -> dict[str, str]:
+    """Return an environment that holds the secret."""
+    return {**os.environ, "CNNCOURSE_SEED": SECRET}
+
+
+def killed(submissions: Path, out: Path, count: int) -> int:
+    """Grade with two workers, kill the grader half way; return how many results there were."""
+    line = command(submissions, out, 2)
+    with subprocess.Popen(line, env=environment(), stderr=subprocess.DEVNULL) as process:
+        results = out.parent / "grades/json"
+        wait_for(lambda: len(list(results.glob("[!.]*"))) >= count // 2, seconds=600)
+        process.send_signal(signal.SIGKILL)
+    wait_for(lambda: not runners(), seconds=10)
+    return len(list(results.glob("[!.]*")))
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--count", type=int, default=60)
+    count = parser.parse_args().count
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, ", end="")
+    print(f"torch {torch.__version__}, load {os.getloadavg()[0]:.1f} at the start")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        submissions = write_class(folder / "submissions", count)
+        outs = [folder / f"{way}/grades.csv" for way in ("two", "one", "resumed")]
+        report("2 workers", count, *(two := graded(submissions, outs[0], 2)))
+        report("1 worker", count, *(one := graded(submissions, outs[1], 1)))
+        there = killed(submissions, outs[2], count)
+        resumed = graded(submissions, outs[2], 2, "--resume")
+        report(f"2 workers, resumed after kill -9 at {there}", count - there, *resumed)
+    print(f"identical with 1 and 2 workers: {one[1] == two[1]}")
+    print(f"identical after kill and resume: {resumed[1] == two[1]}")
+    print(f"processes left over: {len(runners())}")
+
+
+def report(way: str, count: int, seconds: float, reports: dict[str, str]) -> None:
+    """Print one line of the table."""
+    print(f"{way:42s} {count:3d} notebooks {seconds:7.1f} s, {seconds / count:5.2f} s a notebook")
+
+
+if __name__ == "__main__":
+    main()

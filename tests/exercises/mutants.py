@@ -1,0 +1,178 @@
+"""Count how many wrong answers the check of each exercise rejects, and how many it names rightly.
+
+    python -m tests.exercises.mutants      (or: make mutants)
+
+The wrong answers are those of ``tests/exercises/answers``, the mistakes that the exercises
+themselves know, and the automatic ones below, which are wrong for any function.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from cnncourse.checks import check, exercises
+from cnncourse.checks.exercise import Exercise
+from tests.exercises.answers import collect
+
+SEEDS = 3
+
+
+class Mutant(NamedTuple):
+    """A wrong answer, and a part of the diagnosis it should get ("" where any will do)."""
+
+    exercise: str
+    label: str
+    answer: object
+    diagnosis: str
+
+
+def each_number(value: object, change: Callable[[Tensor], Tensor]) -> object:
+    """Change every tensor and number of a value; a number is changed as a tensor of one."""
+    if isinstance(value, (tuple, list)):
+        return type(value)(each_number(item, change) for item in value)
+    if isinstance(value, Tensor):
+        return change(value.double()).to(value.dtype) if value.is_floating_point() else value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return change(torch.tensor([float(value)]).double()).item()
+    return value
+
+
+def is_square(value: object) -> bool:
+    return not isinstance(value, Tensor) or value.ndim < 2 or value.shape[-1] == value.shape[-2]
+
+
+def first_tensor(values: tuple) -> Tensor | None:
+    return next((v for v in values if isinstance(v, Tensor) and v.is_floating_point()), None)
+
+
+# Each takes the right value and the arguments, and returns a wrong value.
+
+
+def zeros(value, arguments):
+    return each_number(value, torch.zeros_like)
+
+
+def nan(value, arguments):
+    return each_number(value, lambda x: torch.full_like(x, torch.nan))
+
+
+def constant(value, arguments):
+    return each_number(value, lambda x: torch.full_like(x, 42.0))
+
+
+def right_sum_in_wrong_places(value, arguments):
+    return each_number(value, lambda x: x.flatten().roll(1).reshape(x.shape))
+
+
+def shape_that_broadcasts(value, arguments):
+    if isinstance(value, tuple):
+        return tuple(shape_that_broadcasts(item, arguments) for item in value)
+    return value[..., :1] if isinstance(value, Tensor) and value.ndim else value
+
+
+def right_only_when_square(value, arguments):
+    return value if all(map(is_square, arguments)) else each_number(value, lambda x: x + 1)
+
+
+def input_changed_in_place(value, arguments):
+    if (given := first_tensor(arguments)) is not None:
+        given.add_(1)
+    return value
+
+
+# The diagnosis is fixed where the check can be certain.
+AUTOMATIC = {
+    zeros: "",
+    nan: "NaN",
+    constant: "",
+    right_sum_in_wrong_places: "",
+    shape_that_broadcasts: "",
+    right_only_when_square: "",
+    input_changed_in_place: "changed in place",
+}
+
+
+def spoil(exercise: Exercise, how: Callable) -> Callable:
+    """Make a wrong answer out of the reference."""
+    return lambda *arguments: how(exercise.reference(*arguments), arguments)
+
+
+def applies(exercise: Exercise, how: Callable) -> bool:
+    """Tell whether a way to spoil the reference spoils it for this exercise."""
+    cases = exercise.cases(torch.Generator().manual_seed(0))
+    if how is input_changed_in_place:
+        return any(first_tensor(case.arguments) is not None for case in cases)
+    if how is right_only_when_square:
+        return not all(is_square(argument) for case in cases for argument in case.arguments)
+    values = [exercise.reference(*case.arguments) for case in cases if not has_calls(case)]
+    return any(differs(how(value, ()), value) for value in values)
+
+
+def has_calls(case) -> bool:
+    return any(type(argument).__name__ == "Call" for argument in case.arguments)
+
+
+def differs(a: object, b: object) -> bool:
+    if isinstance(b, (tuple, list)):
+        return any(map(differs, a, b))
+    if isinstance(b, Tensor):
+        return a.shape != b.shape or not torch.allclose(a.double(), b.double())
+    return a != b
+
+
+def automatic_mutants() -> Iterator[Mutant]:
+    """Spoil the reference of every exercise; with a probe the answer is no function of data."""
+    for name, exercise in exercises().items():
+        for how, diagnosis in AUTOMATIC.items():
+            if exercise.probe is None and applies(exercise, how):
+                yield Mutant(name, how.__name__, spoil(exercise, how), diagnosis)
+
+
+def known_mutants() -> Iterator[Mutant]:
+    """List the mistakes that the exercises know."""
+    for name, exercise in exercises().items():
+        for number, mistake in enumerate(exercise.mistakes, 1):
+            yield Mutant(name, f"mistake-{number}", mistake.wrong, mistake.diagnosis)
+
+
+def written_mutants() -> Iterator[Mutant]:
+    """List the answers that were written as learners write them."""
+    for name, (answer, diagnosis) in collect("WRONG"):
+        yield Mutant(name, getattr(answer, "__name__", "value"), answer, diagnosis)
+
+
+def all_mutants() -> list[Mutant]:
+    return [*written_mutants(), *known_mutants(), *automatic_mutants()]
+
+
+def try_exercise(mutants: list[Mutant]) -> tuple[list[int], list[str]]:
+    """Check mutants; return how many trials, killed, to name, named, and what went wrong."""
+    results = [(m, check(m.exercise, m.answer, seed=s)) for s in range(SEEDS) for m in mutants]
+    to_name = [(m, report) for m, report in results if m.diagnosis]
+    killed = sum(not report.passed for _, report in results)
+    named = sum(m.diagnosis in report.diagnosis for m, report in to_name)
+    lost = [m.label for m, r in results if r.passed or m.diagnosis not in r.diagnosis]
+    return [len(results), killed, len(to_name), named], lost
+
+
+def main() -> int:
+    """Print the table; return 1 if a wrong answer passes or is named otherwise than it should."""
+    print(f"Every wrong answer is tried with {SEEDS} seeds; counted are the trials.")
+    print(f"{'exercise':<28}{'trials':>8}{'killed':>8}{'to name':>9}{'named':>7}")
+    mutants, all_lost = all_mutants(), []
+    for name in exercises():
+        counts, lost = try_exercise([m for m in mutants if m.exercise == name])
+        print("{:<28}{:>8}{:>8}{:>9}{:>7}".format(name, *counts), flush=True)
+        all_lost += [f"{name}: {label}" for label in lost]
+    for label in dict.fromkeys(all_lost):
+        print(f"not killed or misnamed: {label}")
+    return 1 if all_lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

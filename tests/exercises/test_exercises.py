@@ -1,0 +1,371 @@
+"""Every exercise of every chapter: its words, its check, its two notebooks."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+
+import jaxtyping
+import nbformat
+import pytest
+from IPython.core.inputtransformer2 import TransformerManager
+from nbclient import NotebookClient
+
+from cnncourse.checks import check, exercises
+from cnncourse.checks.exercise import Interface
+from tests.book.test_book import sections
+from tests.exercises.answers import collect
+from tests.exercises.mutants import all_mutants
+from tools import exercises as tool
+from tools.exercises import ROOT, instructor_version, is_current, sources, student_version
+from tools.notebooks import read_text
+from tools.repository import Repository
+
+# Checks run as learners run them. jaxtyping's own checks would make them several times slower.
+pytestmark = pytest.mark.usefixtures("as_installed")
+
+EXERCISES = list(exercises().values())
+SOURCES = sources()
+SEEDS = [0, "a secret"]
+
+
+def label(value):
+    return (
+        getattr(value, "name", None)
+        or getattr(value, "__name__", None)
+        or getattr(value, "stem", None)
+    )
+
+
+# The check against answers.
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(("name", "answer"), collect("RIGHT"), ids=label)
+def test_check_accepts_right_answer(name, answer, seed):
+    report = check(name, answer, seed=seed)
+    assert report.passed, report.feedback
+
+
+def mutants():
+    """List the wrong answers; telling which apply runs every reference, so jaxtyping is off."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        return all_mutants()
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.mark.parametrize("mutant", mutants(), ids=lambda m: f"{m.exercise}-{m.label}")
+def test_check_rejects_and_names_wrong_answer(mutant):
+    report = check(mutant.exercise, mutant.answer)
+    assert not report.passed
+    assert mutant.diagnosis in report.diagnosis, report.feedback
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=label)
+def test_exercise_has_enough_answers(exercise):
+    right = [name for name, _ in collect("RIGHT")]
+    wrong = [name for name, _ in collect("WRONG")]
+    assert right.count(exercise.name) >= 3
+    assert wrong.count(exercise.name) >= 5
+
+
+# An exercise with a probe trains a model and has no reference; its right answers are checked above.
+@pytest.mark.parametrize("exercise", [e for e in EXERCISES if not e.probe], ids=label)
+def test_check_accepts_reference_for_many_seeds(exercise):
+    reports = [check(exercise.name, exercise.reference, seed=seed) for seed in range(5)]
+    assert [report.feedback for report in reports if not report.passed] == []
+
+
+# The words.
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=label)
+def test_exercise_is_described(exercise):
+    assert exercise.signature.startswith(f"{exercise.name}(")
+    assert 1 <= exercise.chapter <= 10
+    assert exercise.difficulty in ("easy", "medium", "hard")
+    assert exercise.minutes > 0
+    assert exercise.points > 0
+    assert exercise.prerequisites
+    assert len(exercise.hints) >= 2
+    assert exercise.accepts or exercise.parameters, "without arguments the report would solve it"
+    assert exercise.accepts or not exercise.probe
+
+
+TERM = r"(?:[-−√(]|ln\()*\d[\d.,]*[²)]*"
+SUM = rf"{TERM}(?: ?[·+−/] ?{TERM})*"
+# Not what a letter or an operator stands before: it is the end of something longer.
+EQUATION = re.compile(rf"(?<![\w)^])(?<![·+−/=] )({SUM}) = (?=({SUM}))")
+SIGNS = {"·": "*", "−": "-", "²": "**2", "√": "sqrt", "ln": "log"}
+
+
+def value(text):
+    """Compute an expression of the prose: thousands have commas, and a sentence may end."""
+    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text.rstrip(",."))
+    text = re.sub(r"√(\d+)", r"√(\1)", text)
+    for sign, word in SIGNS.items():
+        text = text.replace(sign, word)
+    return eval(text, {"__builtins__": {}, "sqrt": math.sqrt, "log": math.log})
+
+
+def wrong_equations(text):
+    """List the equations between numbers that do not hold, to the digits written."""
+    wrong = []
+    for left, right in EQUATION.findall(" ".join(text.split())):
+        decimals = len(right.rstrip(",.").partition(".")[2])
+        if abs(value(left) - value(right)) > (0.5 * 10**-decimals if decimals else 1e-9):
+            wrong.append(f"{left} = {right}")
+    return wrong
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=label)
+def test_worked_examples_are_right(path):
+    found = [one for _, prose, _ in sections(read_text(path)) for one in wrong_equations(prose)]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("gives 1·1 + 2·2 + 3·(−1) = 2. What", "gives 1·1 + 2·2 + 3·(−1) = 3. What"),
+        ("16,000² = 256,000,000;", "16,000² = 256,000,001;"),
+        ("so √(2/150) = 0.115.", "so √(2/150) = 0.116."),
+        ("about −ln(1/10) = 2.30. When", "about −ln(1/10) = 2.31. When"),
+        ("9 · (1/9)² = 1/9.", "9 · (1/9)² = 1/8."),
+    ],
+)
+def test_wrong_equations_are_seen(right, wrong):
+    assert wrong_equations(right) == []
+    assert len(wrong_equations(wrong)) == 1
+
+
+def test_names_are_unique():
+    names = [e.name for module in _modules() for e in module.EXERCISES]
+    assert [name for name, count in Counter(names).items() if count > 1] == []
+
+
+def _modules():
+    from importlib import import_module
+    from pkgutil import iter_modules
+
+    import cnncourse.checks as checks
+
+    found = [import_module(f"cnncourse.checks.{m.name}") for m in iter_modules(checks.__path__)]
+    return [module for module in found if hasattr(module, "EXERCISES")]
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=label)
+def test_exercise_stands_in_its_chapter(exercise):
+    (path,) = [path for path in SOURCES if path.stem.startswith(f"{exercise.chapter:02d}_")]
+    text = path.read_text("utf-8")
+    assert f"## {exercise.title}\n\n{exercise.summary()}\n" in text
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=label)
+def test_points_of_the_cell_are_those_of_the_exercise(exercise):
+    (path,) = [path for path in SOURCES if path.stem.startswith(f"{exercise.chapter:02d}_")]
+    graded = {c.metadata.nbgrader.grade_id: c for c in graded_cells(instructor_version(path))}
+    assert graded[f"check-{exercise.name}"].metadata.nbgrader.points == exercise.points
+
+
+# The notebooks.
+
+
+def graded_cells(notebook):
+    return [c for c in notebook.cells if c.metadata.get("nbgrader", {}).get("grade")]
+
+
+def solution_lines(notebook):
+    """Return the lines that only the instructor's version may hold."""
+    regions = re.compile(r"BEGIN (SOLUTION|HIDDEN TESTS).*?\n(.*?)\n[^\n]*END \1", re.DOTALL)
+    text = "\n".join(cell.source for cell in notebook.cells)
+    lines = [line.strip() for match in regions.finditer(text) for line in match[2].splitlines()]
+    return {line for line in lines if len(line) > 12 and " " in line}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=label)
+def test_student_notebook_is_current(path):
+    assert is_current(path), "run `make exercises`"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=label)
+def test_student_notebook_holds_no_solution(path):
+    text = nbformat.writes(student_version(path))
+    secret = solution_lines(instructor_version(path))
+    assert secret
+    decoded = text.encode().decode("unicode_escape", errors="ignore")
+    assert [line for line in secret if line in text or line in decoded] == []
+    assert "CNNCOURSE_SEED" not in text
+    assert "Rubric" not in text
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=label)
+def test_chapter_has_two_exercises_and_a_written_question(path):
+    cells = graded_cells(instructor_version(path))
+    assert sum(cell.cell_type == "code" for cell in cells) >= 2
+    written = [cell for cell in cells if cell.cell_type == "markdown"]
+    assert written
+    assert all("Rubric" in cell.source for cell in written)
+
+
+HIDDEN = """\
+check("{name}", {name})
+### BEGIN HIDDEN TESTS
+import os
+
+report = check("{name}", {name}, seed=os.environ.get("CNNCOURSE_SEED", 1))
+assert report.passed, report.feedback
+### END HIDDEN TESTS"""
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=label)
+def test_every_check_cell_has_the_same_hidden_test(path):
+    for cell in graded_cells(instructor_version(path)):
+        if cell.cell_type == "code":
+            name = cell.metadata.nbgrader.grade_id.removeprefix("check-")
+            assert cell.source == HIDDEN.format(name=name)
+
+
+def errors_of_cells(notebook):
+    """Run every code cell in order, on after an error too; name the errors."""
+    namespace, names = {"__name__": "__main__"}, []
+    for cell in (cell for cell in notebook.cells if cell.cell_type == "code"):
+        try:
+            exec(TransformerManager().transform_cell(cell.source), namespace)
+        except Exception as error:
+            names.append(type(error).__name__)
+    return names
+
+
+def errors_in_kernel(notebook, folder):
+    """Run a notebook as Jupyter does; name the errors."""
+    settings = {"timeout": 120, "allow_errors": True, "resources": {"metadata": {"path": folder}}}
+    notebook = NotebookClient(notebook, **settings).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return [output.ename for output in outputs if output.output_type == "error"]
+
+
+def stubs(path):
+    cells = graded_cells(student_version(path))
+    return ["NotImplementedError"] * sum(cell.cell_type == "code" for cell in cells)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=label)
+def test_unsolved_notebook_stops_with_not_implemented_and_nothing_else(path):
+    assert errors_of_cells(student_version(path)) == stubs(path)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=label)
+def test_solved_notebook_passes(path, monkeypatch):
+    monkeypatch.setenv("CNNCOURSE_SEED", "a secret")
+    assert errors_of_cells(instructor_version(path)) == []
+
+
+def test_notebooks_behave_in_jupyter_as_here(tmp_path):
+    assert errors_in_kernel(student_version(SOURCES[0]), tmp_path) == stubs(SOURCES[0])
+    assert errors_in_kernel(instructor_version(SOURCES[0]), tmp_path) == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=label)
+def test_hidden_tests_stop_every_wrong_answer(path):
+    notebook = instructor_version(path)
+    for cell in notebook.cells:
+        nbgrader = cell.metadata.get("nbgrader", {})
+        if cell.cell_type == "code" and nbgrader.get("solution"):
+            cell.source += f"\n\n\n{nbgrader.grade_id} = lambda *arguments: None"
+    assert errors_of_cells(notebook) == ["AssertionError"] * len(stubs(path))
+
+
+def test_given_modules_import_no_solution():
+    """What runs beside an answer in the sandbox must not need a module that solves exercises."""
+    texts = [p.read_text("utf-8") for p in (ROOT / "cnncourse/checks/given").glob("*.py")]
+    solving = {e.reference.__module__ for e in EXERCISES}
+    assert [module for module in solving for text in texts if module in text] == []
+    assert set(Interface.__dataclass_fields__) == {"name", "forbidden", "functions", "probe"}
+
+
+# The tool.
+
+
+@pytest.fixture
+def workshop(tmp_path, monkeypatch):
+    """A folder with one small source, where the tool is at home."""
+    (tmp_path / "exercises").mkdir()
+    source = tmp_path / "exercises/01_small.md"
+    source.write_text(SMALL, "utf-8")
+    monkeypatch.setattr(tool, "ROOT", tmp_path)
+    monkeypatch.setattr(tool, "read_config", lambda root: Repository("owner", "name", "main"))
+    folders = tmp_path / "book/exercises", tmp_path / "_build/instructors"
+    versions = tool.VERSIONS.values()
+    monkeypatch.setattr(tool, "VERSIONS", dict(zip(folders, versions, strict=True)))
+    return source
+
+
+SMALL = """\
+---
+kernelspec: {name: python3, display_name: Python 3}
+---
+
+# Small
+
+```{code-cell} ipython3
+---
+nbgrader: {schema_version: 3, grade_id: f, solution: true, grade: false, locked: false}
+---
+def f(x):
+    ### BEGIN SOLUTION
+    return 2 * x
+    ### END SOLUTION
+```
+"""
+
+
+def test_tool_writes_both_notebooks_and_the_same_bytes_again(workshop, capsys):
+    assert tool.main([]) == 0
+    written = sorted(workshop.parent.parent.rglob("*.ipynb"))
+    first = [path.read_bytes() for path in written]
+    assert tool.main([str(workshop)]) == 0
+    assert [path.read_bytes() for path in written] == first
+    assert [b"2 * x" in one for one in first] == [True, False]
+    assert b"raise NotImplementedError" in first[1]
+    assert all(b"google.colab" in one for one in first)
+    assert "book/exercises/01_small.ipynb" in capsys.readouterr().out
+
+
+def test_tool_notices_what_is_out_of_date(workshop, capsys):
+    assert tool.main(["--check"]) == 1
+    tool.main([])
+    assert tool.main(["--check"]) == 0
+    workshop.write_text(SMALL.replace("# Small", "# Smaller"), "utf-8")
+    assert tool.main(["--check"]) == 1
+    assert "run `make exercises`" in capsys.readouterr().out
+    tool.main([])
+    workshop.rename(workshop.with_name("02_other.md"))
+    assert {path.name for path in tool.stale(tool.sources())} == {"02_other.md", "01_small.ipynb"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("    ### END SOLUTION\n", "", "no end solution"),
+        ("solution: true", "solution: false", "non-solution cell"),
+        ("# Small", "# Small: ### END HIDDEN TEST", None),
+        ("# Small", '# Small\n\n+++ {"x": "BEGIN SOLUTION"}\n\na', "`BEGIN SOLUTION` is left"),
+    ],
+)
+def test_tool_refuses_a_source_it_cannot_cut(workshop, old, new, words):
+    workshop.write_text(SMALL.replace(old, new), "utf-8")
+    if words is None:
+        assert student_version(workshop)
+        return
+    with pytest.raises((RuntimeError, ValueError), match=words):
+        student_version(workshop)
+
+
+def test_tool_refuses_a_file_that_is_no_source(workshop, capsys):
+    with pytest.raises(SystemExit):
+        tool.main(["nothing.md"])
+    assert "not a source of exercises" in capsys.readouterr().err
