@@ -58,7 +58,6 @@ GOOD: dict[Callable, dict[str, object]] = {
     cross_correlation.corr3d: sides(3),
     cross_correlation.corr1d_windows: sides(1),
     cross_correlation.corr2d_windows: sides(2),
-    cross_correlation.corr3d_windows: sides(3),
     cross_correlation.convolve1d: {**sides(1), "mode": "full"},
     cross_correlation.convolve2d: {**sides(2), "mode": "full"},
     channels.conv2d: CONV,
