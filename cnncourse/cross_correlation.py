@@ -12,7 +12,7 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float
 from torch import Tensor
 
-from cnncourse._arguments import check_alike, check_tensor
+from cnncourse._arguments import check_alike, check_not_empty, check_tensor
 
 
 def corr1d(x: Float[Tensor, " w"], kernel: Float[Tensor, " kw"]) -> Float[Tensor, " w-kw+1"]:
@@ -207,6 +207,5 @@ def _check_operands(x: Tensor, kernel: Tensor, dims: str) -> None:
     check_tensor("x", x, dims)
     check_tensor("kernel", kernel, dims)
     check_alike("kernel", kernel, "x", x)
-    for name, value in (("x", x), ("kernel", kernel)):
-        if value.numel() == 0:
-            raise ValueError(f"`{name}` must not be empty, got shape {tuple(value.shape)}")
+    check_not_empty("x", x)
+    check_not_empty("kernel", kernel)

@@ -70,6 +70,7 @@ GOOD: dict[Callable, dict[str, object]] = {
     pooling.avg_pool2d: POOL,
     pooling.avg_pool2d_loops: POOL,
     pooling.lp_pool2d: {"x": X, "norm_type": 2.0, "kernel_size": 2, "stride": 1},
+    normalization.normalize: {"x": X, "dims": (0, 2)},
     normalization.batch_norm: {"x": X, **RUNNING, **SCALE, "training": True},
     normalization.instance_norm: {"x": X, **RUNNING, **SCALE},
     normalization.group_norm: {"x": X, "num_groups": 2, **SCALE},
@@ -133,13 +134,14 @@ GOOD: dict[Callable, dict[str, object]] = {
     backprop.relative_error: {"a": X, "b": X},
 }
 # They take what GOOD's functions have checked, or ask a module about itself.
-NOT_OPERATORS = {normalization.normalize, locality.layer_window, locality.named_layers}
+NOT_OPERATORS = {locality.layer_window, locality.named_layers}
 
 # The tensor that the others must match in dtype and device, and the axes it may have.
 FIRST = ("x", "images", "conv", "a")
 ANY_RANK = {
     invariance.translate,
     invariance.equivariance_error,
+    normalization.normalize,
     normalization.batch_norm,
     normalization.instance_norm,
     normalization.group_norm,
@@ -317,7 +319,11 @@ SPECIAL: list[Case] = [
     ),
     (normalization.group_norm, {"num_groups": 3}, ValueError, ["`num_groups`", "4", "3"]),
     (backprop.group_norm_backward, {"num_groups": 8}, ValueError, ["`num_groups`", "8"]),
-    (backprop.normalize_backward, {"dims": (4,)}, ValueError, ["`dims`", "(4,)"]),
+    *(
+        (f, {"dims": dims}, ValueError, ["`dims`", str(dims)])
+        for f in (normalization.normalize, backprop.normalize_backward)
+        for dims in ((4,), (0, -4), ())
+    ),
     (
         normalization.fold_batch_norm,
         {"bn": nn.BatchNorm2d(8, track_running_stats=False)},
