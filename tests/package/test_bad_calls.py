@@ -103,6 +103,7 @@ GOOD: dict[Callable, dict[str, object]] = {
     locality.receptive_field: {"layers": [3, 3]},
     invariance.translate: {"x": X, "dy": 1, "dx": 1, "mode": "zeros"},
     invariance.equivariance_error: {"f": torch.relu, "x": X, "shift": (1, 1), "mode": "circular"},
+    invariance.invariance_error: {"f": torch.relu, "x": X, "shift": (1, 1), "mode": "circular"},
     shift.shift_consistency: {
         "model": lambda x: x.sum((2, 3)),
         "images": X,
@@ -134,13 +135,14 @@ GOOD: dict[Callable, dict[str, object]] = {
     backprop.relative_error: {"a": X, "b": X},
 }
 # They take what GOOD's functions have checked, or ask a module about itself.
-NOT_OPERATORS = {locality.layer_window, locality.named_layers}
+NOT_OPERATORS = {invariance.evaluation_copy, locality.layer_window, locality.named_layers}
 
 # The tensor that the others must match in dtype and device, and the axes it may have.
 FIRST = ("x", "images", "conv", "a")
 ANY_RANK = {
     invariance.translate,
     invariance.equivariance_error,
+    invariance.invariance_error,
     normalization.normalize,
     normalization.batch_norm,
     normalization.instance_norm,
@@ -363,6 +365,7 @@ SPECIAL: list[Case] = [
     (locality.measured_receptive_field, {"model": torch.relu}, TypeError, ["`model`", "builtin"]),
     (invariance.translate, {"dy": 0.5}, TypeError, ["`dy`", "0.5"]),
     (invariance.equivariance_error, {"shift": 1}, ValueError, ["`shift`", "1"]),
+    (invariance.invariance_error, {"shift": 1}, ValueError, ["`shift`", "1"]),
     (shift.shift_consistency, {"images": X[:0]}, ValueError, ["`images`", "(0, 4, 6, 7)"]),
 ]
 CASES = [*kinds_of_badness(), *SPECIAL]
