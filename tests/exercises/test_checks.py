@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections import namedtuple
@@ -601,13 +600,6 @@ def test_report_reads_as_html_in_any_colours():
     assert "rgb" not in html
     assert "passed" in Report("f", 3, 3)._repr_html_()
     assert "<table" not in Report("f", 3, 1, "Wrong.")._repr_html_()
-
-
-def test_report_is_data():
-    data = json.loads(json.dumps(FAILED.to_dict()))
-    assert data["passed"] is False
-    assert data["score"] == 0.0
-    assert data["feedback"] == FAILED.feedback
 
 
 @pytest.mark.parametrize("report", [Report("f", 0, 0), Report("f", 2, 1), FAILED])
