@@ -8,10 +8,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Generator, Tensor, nn
 
-from cnncourse.channels import conv1x1, conv2d, im2col, windows
+from cnncourse.channels import conv1x1, conv2d, im2col
 from cnncourse.checks.exercise import Case, Exercise, Mistake, decimals, whole_numbers
 from cnncourse.cross_correlation import convolve2d
-from cnncourse.padding_stride import layer_table
+from cnncourse.layer_table import layer_table
+from cnncourse.windows import windows
 
 # Shapes of x and weight, stride, padding: one thing more in each, then all of it together.
 WHOLE_LAYERS = [

@@ -11,7 +11,8 @@ import torch
 from torch import Generator, Tensor
 
 from cnncourse.checks.exercise import Case, Exercise, Mistake, decimals, whole_numbers
-from cnncourse.locality import conv_matrix, receptive_field
+from cnncourse.locality import conv_matrix
+from cnncourse.receptive_field import receptive_field
 
 # Kernel, then height and width of the picture.
 KERNELS = [
