@@ -29,7 +29,6 @@ def translate(
 
     Examples
     --------
-    >>> import torch
     >>> translate(torch.tensor([[1, 2], [3, 4]]), 0, 1)
     tensor([[0, 1],
             [0, 3]])
@@ -60,7 +59,6 @@ def invariance_error(
 
     Examples
     --------
-    >>> import torch
     >>> x = torch.arange(16.0).reshape(4, 4)
     >>> invariance_error(torch.sum, x, (1, 2))
     0.0
@@ -102,7 +100,6 @@ def equivariance_error(
 
     Examples
     --------
-    >>> import torch
     >>> x = torch.arange(16.0).reshape(4, 4)
     >>> equivariance_error(torch.relu, x, (1, 0))
     0.0

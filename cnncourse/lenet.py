@@ -142,7 +142,7 @@ def init_he(model: nn.Module) -> nn.Module:
     """Redraw every convolution's and dense layer's weight for ReLU, and set the biases to zero.
 
     Normal with standard deviation sqrt(2 / fan_in): a ReLU silences half of its inputs, and the 2
-    pays for it (He et al. 2015, equation 10; they start the biases at zero too). The model is
+    makes up for it (He et al. 2015, equation 10; they start the biases at zero too). The model is
     changed in place.
 
     Examples

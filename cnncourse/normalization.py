@@ -34,7 +34,6 @@ def normalize(
 
     Examples
     --------
-    >>> import torch
     >>> normalize(torch.tensor([[1.0, 3.0], [10.0, 30.0]]), (1,), eps=0.0)
     tensor([[-1.,  1.],
             [-1.,  1.]])
@@ -73,7 +72,6 @@ def batch_norm(
 
     Examples
     --------
-    >>> import torch
     >>> mean, var = torch.zeros(1), torch.ones(1)
     >>> batch_norm(torch.tensor([[1.0], [3.0]]), mean, var, training=True, eps=1e-12).flatten()
     tensor([-1.,  1.])
@@ -113,7 +111,6 @@ def instance_norm(
 
     Examples
     --------
-    >>> import torch
     >>> x = torch.tensor([1.0, 3.0, 10.0, 30.0]).reshape(2, 1, 1, 2)
     >>> instance_norm(x).flatten().round(decimals=3)
     tensor([-1.,  1., -1.,  1.])
@@ -141,7 +138,6 @@ def layer_norm(
 
     Examples
     --------
-    >>> import torch
     >>> layer_norm(torch.tensor([[1.0, 3.0], [10.0, 30.0]]), (2,)).round(decimals=3)
     tensor([[-1.,  1.],
             [-1.,  1.]])
@@ -163,7 +159,6 @@ def group_norm(
 
     Examples
     --------
-    >>> import torch
     >>> group_norm(torch.tensor([[1.0, 3.0, 10.0, 30.0]]), 2).round(decimals=3)
     tensor([[-1.,  1., -1.,  1.]])
     """
@@ -191,7 +186,6 @@ class BatchNorm2d(nn.Module):
 
     Examples
     --------
-    >>> import torch
     >>> bn = BatchNorm2d(3)
     >>> bn(torch.arange(24.0).reshape(2, 3, 2, 2)).mean((0, 2, 3)).abs().max() < 1e-6
     tensor(True)
@@ -247,7 +241,6 @@ def fold_batch_norm(conv: nn.Conv2d, bn: BatchNorm2d | nn.BatchNorm2d) -> nn.Con
 
     Examples
     --------
-    >>> import torch
     >>> conv, bn = torch.nn.Conv2d(3, 8, 3), BatchNorm2d(8).eval()
     >>> x = torch.ones(1, 3, 5, 5)
     >>> torch.allclose(fold_batch_norm(conv, bn)(x), bn(conv(x)), atol=1e-6)

@@ -42,7 +42,6 @@ def shift_consistency(
 
     Examples
     --------
-    >>> import torch
     >>> image = torch.zeros(1, 1, 5, 5)
     >>> image[0, 0, 2, 2] = 1
     >>> column_of_the_dot = lambda x: x.sum(dim=(1, 2))

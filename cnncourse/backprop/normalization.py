@@ -32,7 +32,6 @@ def normalize_backward(
 
     Examples
     --------
-    >>> import torch
     >>> x = torch.tensor([[-1.0, 1.0]])
     >>> normalize_backward(torch.tensor([[1.0, 0.0]]), x, dims=[1], eps=3.0)
     tensor([[ 0.1875, -0.1875]])
@@ -59,7 +58,6 @@ def batch_norm_backward(
 
     Examples
     --------
-    >>> import torch
     >>> x, weight = torch.tensor([[-1.0], [1.0]]), torch.tensor([2.0])
     >>> batch_norm_backward(torch.tensor([[1.0], [0.0]]), x, weight, eps=3.0)
     (tensor([[ 0.3750],
@@ -81,7 +79,6 @@ def instance_norm_backward(
 
     Examples
     --------
-    >>> import torch
     >>> x = torch.tensor([[[-1.0, 1.0]]])
     >>> instance_norm_backward(torch.tensor([[[1.0, 0.0]]]), x, eps=3.0)
     (tensor([[[ 0.1875, -0.1875]]]), None, None)
@@ -103,7 +100,6 @@ def layer_norm_backward(
 
     Examples
     --------
-    >>> import torch
     >>> x, weight = torch.tensor([[-1.0, 1.0]]), torch.tensor([2.0, 2.0])
     >>> grad_x, grad_weight, _ = layer_norm_backward(torch.tensor([[1.0, 0.0]]), x, 2, weight, 3.0)
     >>> grad_x, grad_weight
@@ -127,7 +123,6 @@ def group_norm_backward(
 
     Examples
     --------
-    >>> import torch
     >>> x = torch.tensor([[-1.0, 1.0]])
     >>> group_norm_backward(torch.tensor([[1.0, 0.0]]), x, num_groups=1, eps=3.0)
     (tensor([[ 0.1875, -0.1875]]), None, None)

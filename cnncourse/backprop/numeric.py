@@ -35,7 +35,6 @@ def numeric_gradient(
 
     Examples
     --------
-    >>> import torch
     >>> x = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
     >>> numeric_gradient(lambda t: (t**2).sum(), x).round(decimals=6)
     tensor([2., 4., 6.], dtype=torch.float64)
@@ -59,7 +58,6 @@ def relative_error(a: Float[Tensor, "*shape"], b: Float[Tensor, "*shape"]) -> fl
 
     Examples
     --------
-    >>> import torch
     >>> relative_error(torch.tensor([1.0, 100.0]), torch.tensor([1.0, 300.0]))
     0.5
     """
