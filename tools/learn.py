@@ -23,6 +23,7 @@ from tools.markdown import citations, plain
 from tools.notebooks import ROOT, chapters, write
 
 FOLDER = ROOT / "learn"
+FAILS = "raises-exception"  # a mistake made on purpose: "Run all" goes on behind it
 HIDDEN = {"remove-cell"}  # tags of what a page does not show: the checks
 
 
@@ -58,6 +59,8 @@ def code(cell: NotebookNode, page: str, asked: bool) -> list[NotebookNode]:
     Where the text has just asked for a guess, what came out is left away.
     """
     copy = nbformat.v4.new_code_cell(cell.source, outputs=[] if asked else cell.outputs)
+    if FAILS in cell.metadata.get("tags", ()):
+        copy.metadata.tags = [FAILS]
     time = cell.metadata.get("time")
     before = [nbformat.v4.new_markdown_cell(f"*The next cell takes {time}.*")] if time else []
     caption = cell.metadata.get("mystnb", {}).get("figure", {}).get("caption")
