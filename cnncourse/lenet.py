@@ -1,7 +1,7 @@
 """LeNet as d2l draws it, its modern twin, two baselines, and a look at the scale of every layer.
 
 The 1998 network differs from all of them (32x32 input, scaled tanh, trainable subsampling, a sparse
-second convolution, a radial-basis output); chapter 8 names the differences.
+second convolution, a radial-basis output); its chapter names the differences.
 
 Every weight is drawn on the CPU, so one seed gives the same model on every machine.
 """

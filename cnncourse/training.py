@@ -191,7 +191,7 @@ def fit(
             trained = _train_epoch(
                 model, train, batches.split(batch_size), descent, scheduler, history, bar
             )
-            validated = evaluate(model, validation) if validation else None
+            validated = _measure(model, validation) if validation else None
             history.epochs.append(Epoch(trained, validated, time.perf_counter() - start))
             bar.set_postfix(_summary(history))
     except KeyboardInterrupt:
@@ -276,8 +276,19 @@ def evaluate(model: nn.Module, split: Pair, *, batch_size: int = 1000) -> Evalua
     images, labels = _check_split("split", split)
     logits = predict(model, images, batch_size=batch_size)
     _check_logits("split", logits, labels)
-    right = (logits.argmax(dim=1) == labels).sum().item()
-    return Evaluation(cross_entropy(logits, labels).item(), right / len(labels))
+    return _score(logits, labels)
+
+
+def _measure(model: nn.Module, split: Pair) -> Evaluation:
+    """Evaluate on a split that `_prepare` has checked, so that no epoch checks it again."""
+    images, labels = split
+    return _score(predict(model, images), labels)
+
+
+def _score(logits: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"]) -> Evaluation:
+    right = (logits.argmax(dim=1) == labels).sum()
+    # The first number that is read waits for the GPU; then the second is there too.
+    return Evaluation(cross_entropy(logits, labels).item(), right.item() / len(labels))
 
 
 def _device(device: str | torch.device | None) -> torch.device:
