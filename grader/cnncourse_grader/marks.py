@@ -13,7 +13,6 @@ from cnncourse.checks.notebook import Notebook
 from cnncourse_grader.answers import PROBLEMS, Answer, Answers
 from cnncourse_grader.assignment import Assignment
 from cnncourse_grader.collect import Student, Submission
-from cnncourse_grader.lent import forbidden_to
 from cnncourse_grader.reading import forbidden_calls
 
 PENDING = "not graded: "
@@ -175,7 +174,7 @@ def _mark(exercise: Exercise, assignment: Assignment, run: Run) -> Mark:
         return _without_points(exercise, reason)
     if answer.problem:
         return _without_points(exercise, answer.problem)
-    named = forbidden_calls(run.notebook.cells, exercise.name, forbidden_to(exercise))
+    named = forbidden_calls(run.notebook.cells, exercise.name, exercise.forbidden)
     if named:
         return _without_points(
             exercise, f"The answer names `{named[0]}`. Here that work is yours to do."

@@ -11,7 +11,6 @@ import shutil
 from pathlib import Path
 
 import cnncourse
-from cnncourse_grader.lent import all_lent, cut
 
 PACKAGE = Path(cnncourse.__file__).parent
 SHOWN = (
@@ -26,7 +25,7 @@ SHOWN = (
     "checks/given/*.py",
     "checks/cells.py",
 )
-HIDDEN = '''"""Hidden while a notebook is graded, but for what its exercises build on."""
+HIDDEN = '''"""Hidden while a notebook is graded."""
 
 from __future__ import annotations
 
@@ -100,7 +99,7 @@ def write(folder: Path, with_data: bool) -> None:
 def _write_stand_ins(package: Path) -> None:
     for path in PACKAGE.glob("*.py"):
         if not (package / path.name).exists():
-            (package / path.name).write_text(_stand_in(path), encoding="utf-8")
+            (package / path.name).write_text(HIDDEN, encoding="utf-8")
     (package / "__init__.py").write_text(ROOT.format(version=cnncourse.__version__))
     (package / "checks/__init__.py").write_text(CHECKS)
     beside = package.with_name("cnncourse_grader")
@@ -108,13 +107,6 @@ def _write_stand_ins(package: Path) -> None:
     (beside / "__init__.py").write_text('"""What runs beside a submission."""\n')
     for name in ("inside.py", "wire.py"):
         shutil.copyfile(Path(__file__).with_name(name), beside / name)
-
-
-def _stand_in(path: Path) -> str:
-    """Write what stands for a hidden module: nothing of it, or the functions it lends."""
-    module = f"cnncourse.{path.stem}."
-    names = [name.removeprefix(module) for name in all_lent() if name.startswith(module)]
-    return HIDDEN + (cut(path.read_text(encoding="utf-8"), names) if names else "")
 
 
 def data_folders() -> list[Path]:

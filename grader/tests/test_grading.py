@@ -6,7 +6,6 @@ each test looks at one of them. Bubblewrap must be installed: without it these t
 
 from __future__ import annotations
 
-import ast
 import csv
 import json
 import os
@@ -24,7 +23,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
-from cnncourse_grader import lent, release, sandbox, stripped, wire
+from cnncourse_grader import release, sandbox, stripped, wire
 from cnncourse_grader.answers import TAMPERED, read_answers
 from cnncourse_grader.assignment import Assignment, assigned_chapters, exercises_of
 from cnncourse_grader.collect import Student, collect
@@ -54,10 +53,10 @@ from submissions import (
 
 import cnncourse
 from cnncourse import checks
-from cnncourse.checks.exercise import Call, Case, Interface
+from cnncourse.checks.exercise import Call
+from cnncourse.checks.given.shift import zeros_come_in
 from cnncourse.checks.notebook import LARGEST_FILE, UnreadableError, read_notebook
-from cnncourse.checks.run import Outcome, run
-from cnncourse.invariance import translate
+from cnncourse.checks.run import Outcome
 
 SECRET = "correct-horse-battery-staple"
 LIMITS = sandbox.Limits(seconds=20, step=2, memory=1 << 30)
@@ -532,41 +531,8 @@ def test_every_exercise_can_cross_into_the_sandbox() -> None:
     assert assignment.request(read_notebook("a.py", b""), LIMITS)
 
 
-def test_what_an_exercise_builds_on_is_lent_to_it_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    name = "cnncourse.invariance.translate"
-    builds = replace(checks.find("corr2d"), prerequisites=("slices", f"`{name}`"))
-    monkeypatch.setattr(lent, "all_lent", lambda: frozenset({name}))
-    assert lent.lent_to(builds) == {name}
-    assert lent.forbidden_to(builds) == builds.forbidden
-    assert lent.forbidden_to(checks.find("corr2d")) == (*builds.forbidden, name)
-
-
-def test_a_lent_function_works_and_is_watched() -> None:
-    source = (stripped.PACKAGE / "shift.py").read_text()
-    module = {"__name__": "cnncourse.invariance"}
-    exec(lent.cut(source, ["translate"]), module)
-    x = torch.arange(6.0).reshape(2, 3)
-    assert torch.equal(module["translate"](x, 0, 1), translate(x, 0, 1))
-    for forbidden in (("cnncourse.invariance.translate",), ("conv",)):
-        interface = Interface(name="f", forbidden=forbidden)
-        (outcome,) = run(interface, lambda x: module["translate"](x, 0, 1), [Case(x)])
-        assert torch.equal(outcome.value, translate(x, 0, 1))
-        assert ("cnncourse.invariance.translate" in outcome.forbidden) == (forbidden[0] != "conv")
-
-
-def test_cut_names_what_the_course_does_not_define() -> None:
-    with pytest.raises(ValueError, match="got \\['translate'\\]"):
-        lent.cut("x = 1", ["translate"])
-
-
-def test_what_is_lent_needs_nothing_hidden(tmp_path: Path) -> None:
-    stripped.write(tmp_path, with_data=False)
-    modules = {name.split(".")[1] for name in lent.all_lent()}
-    for module in modules:
-        tree = ast.parse((tmp_path / f"cnncourse/{module}.py").read_text())
-        imported = [one.module for one in ast.walk(tree) if isinstance(one, ast.ImportFrom)]
-        ours = {name.split(".")[1] for name in imported if name.startswith("cnncourse.")}
-        assert ours <= {"_arguments"} | modules
+def test_what_is_given_to_one_exercise_is_no_answer_to_another() -> None:
+    assert not checks.check("translate", zeros_come_in()).passed
 
 
 def test_solutions_of_every_chapter_get_all_points(tmp_path: Path) -> None:
