@@ -8,7 +8,7 @@ import jaxtyping
 import pytest
 
 # They take a minute or more; when one of them came last, the other processes would wait for it.
-LONG = ("08_lenet.ipynb", "test_exercises.py", "test_grading.py", "test_site.py")
+LONG = ("08_lenet.ipynb", "test_exercises.py", "test_attacks.py", "test_site.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
