@@ -1,5 +1,6 @@
 // On paper nothing can be opened: before printing, each answer moves to the end of the chapter,
 // under the name of its exercise, and all else that is folded opens. Afterwards all is as it was.
+"use strict"; // so that what is declared in the block stays in it
 {
   let undo = [];
 
@@ -15,7 +16,7 @@
   function nameOf(details) {
     let block = details.previousElementSibling;
     while (block && !block.querySelector("strong")) block = block.previousElementSibling;
-    return block?.querySelector("strong").cloneNode(true) ?? "";
+    return block?.querySelector("strong").textContent ?? "";
   }
 
   function moveToEnd(answers, article) {
@@ -24,7 +25,7 @@
     title.textContent = "Answers";
     end.append(title);
     for (const details of answers) {
-      const name = document.createElement("p");
+      const name = document.createElement("h3");
       name.append(nameOf(details));
       const place = document.createComment("");
       details.replaceWith(place);

@@ -1,5 +1,6 @@
 // The search of the book: as a reader types, the sections that hold the words, the best ones first.
 // The sections stand in sections.js, which tools/pages/search.py writes and a first letter loads.
+"use strict"; // so that what is declared in the block stays in it
 {
   const ROOT = document.documentElement.dataset.content_root;
   const MOST = 20;

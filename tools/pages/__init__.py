@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sphinx.application import Sphinx
 
-MODULES = ("code", "figures", "formulas", "predict", "search", "terms", "weight")
+MODULES = ("chapters", "code", "figures", "formulas", "predict", "search", "terms", "weight")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -15,6 +15,7 @@ from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.builders import Builder
 from sphinx.transforms.post_transforms.images import BaseImageConverter
+from sphinx.writers.html5 import HTML5Translator
 
 
 def chapter_number(docname: str) -> tuple[int, ...]:
@@ -42,23 +43,34 @@ class PngToWebp(BaseImageConverter):
 
     def match(self, node: nodes.image) -> bool:
         """Choose local images in PNG, when pages are written for a browser."""
-        return self.app.builder.format == "html" and node["uri"].endswith(".png")
+        return self.app.builder.name == "html" and node["uri"].endswith(".png")
 
     def handle(self, node: nodes.image) -> None:
         """Write the WebP file once, and let the page name it."""
         source = Path(self.app.srcdir, node["uri"])
         target = Path(self.imagedir, source.name).with_suffix(".webp")
-        if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with Image.open(source) as image:
+        with Image.open(source) as image:
+            node["pixels"] = image.size
+            if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
+                target.parent.mkdir(parents=True, exist_ok=True)
                 image.save(target, lossless=True, method=6)
         node["uri"] = str(target)
         self.env.original_image_uri[str(target)] = str(source)
         self.env.images.add_file(self.env.docname, str(target))
 
 
+def visit_image(writer: HTML5Translator, node: nodes.image) -> None:
+    """Write an image with its size, so that the text below it does not move when it comes."""
+    HTML5Translator.visit_image(writer, node)
+    if "pixels" in node:
+        width, height = node["pixels"]
+        size = f'<img width="{width}" height="{height}" '
+        writer.body[-1] = writer.body[-1].replace("<img ", size, 1)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Number the figures before the pages are written, and convert images as they are."""
     app.connect("write-started", number_by_chapter)
     app.add_post_transform(PngToWebp)
+    app.add_node(nodes.image, override=True, html=(visit_image, HTML5Translator.depart_image))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

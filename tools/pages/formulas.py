@@ -74,9 +74,7 @@ def visit_display(writer: HTML5Translator, node: nodes.math_block) -> None:
     """Write a formula of its own line, with its number if it has a label."""
     writer.body.append(writer.starttag(node, "div", CLASS="math notranslate nohighlight"))
     if node["number"]:
-        writer.body.append(f'<span class="eqno">({get_node_equation_number(writer, node)})')
-        writer.add_permalink_ref(node, "Link to this equation")
-        writer.body.append("</span>")
+        writer.body.append(f'<span class="eqno">({get_node_equation_number(writer, node)})</span>')
     writer.body.append(mathml_or_warning(node, display=True) + "</div>\n")
     raise nodes.SkipNode
 

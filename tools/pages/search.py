@@ -20,14 +20,14 @@ from sphinx.application import Sphinx
 from tools.pages.formulas import letters
 from tools.pages.terms import ANCHOR
 
-NO_TEXT = (nodes.section, nodes.title, nodes.math_block, nodes.raw, nodes.Invisible)
+NO_TEXT = (nodes.title, nodes.math_block, nodes.raw, nodes.Invisible)
 NAME = re.compile(r"[^\W\d]\w{2,}")
 
 
 def entries(docname: str, doctree: nodes.document) -> Iterator[dict[str, str]]:
     """Yield one entry a section: where it is, what it is called, and what it says."""
     page = next(doctree.findall(nodes.title)).astext()
-    for section in doctree.findall(nodes.section):
+    for section in doctree.findall(is_section):
         top = section.parent is doctree
         own = without_hidden_parts(section)
         blocks = [block for block in own.findall(nodes.TextElement) if is_block(block)]
@@ -36,11 +36,16 @@ def entries(docname: str, doctree: nodes.document) -> Iterator[dict[str, str]]:
         yield {
             "url": f"{docname}.html" + ("" if top else f"#{section['ids'][0]}"),
             "page": "" if top else page,
-            "title": section.next_node(nodes.title).astext(),
+            "title": section[0].astext(),
             "terms": " ".join(term.astext() for term in own.findall(is_term)),
             "text": " ".join(prose.split()),
             "code": " ".join(dict.fromkeys(NAME.findall(code))),
         }
+
+
+def is_section(node: nodes.Node) -> bool:
+    """Tell a section from the body of an exercise, which has no title of its own."""
+    return isinstance(node, nodes.section) and isinstance(node[0], nodes.title)
 
 
 def without_hidden_parts(section: nodes.section) -> nodes.section:
@@ -56,7 +61,7 @@ def without_hidden_parts(section: nodes.section) -> nodes.section:
 
 def is_hidden(node: nodes.Node) -> bool:
     """Tell whether a part of a section is left out of the index."""
-    if isinstance(node, NO_TEXT):
+    if isinstance(node, NO_TEXT) or is_section(node):
         return True
     return isinstance(node, nodes.Element) and (
         node.get("design_component") == "dropdown"

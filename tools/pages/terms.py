@@ -48,6 +48,13 @@ class IndexTerms(SphinxTransform):
         strong.parent.insert(strong.parent.index(strong), addnodes.index(entries=[entry]))
 
 
+def tell_templates(
+    app: Sphinx, page: str, template: str, context: dict[str, object], doctree: object
+) -> None:
+    """Let the sidebar link to the index as soon as it holds something."""
+    context["has_terms"] = bool(read_terms(Path(app.srcdir)))
+
+
 def find_undefined(app: Sphinx, env: BuildEnvironment) -> None:
     """Warn of a term in the list that stands in bold on no page."""
     entries = [e for page in env.domaindata["index"]["entries"].values() for e in page]
@@ -59,5 +66,6 @@ def find_undefined(app: Sphinx, env: BuildEnvironment) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Read the list for every page; compare it with the whole book at the end."""
     app.add_transform(IndexTerms)
+    app.connect("html-page-context", tell_templates)
     app.connect("env-check-consistency", find_undefined)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -85,7 +85,9 @@ def cut_assets(app: Sphinx, exception: Exception | None) -> None:
     static = Path(app.outdir, "_static")
     pages = list(written_pages(Path(app.outdir)))
     scripts = [(THEME / "scripts/pydata-sphinx-theme.js").read_text(encoding="utf-8")]
-    styles = cut_styles((THEME / STYLES).read_text(encoding="utf-8"), names_of_icons(pages + scripts))
+    styles = cut_styles(
+        (THEME / STYLES).read_text(encoding="utf-8"), names_of_icons(pages + scripts)
+    )
     (static / STYLES).write_text(styles, encoding="utf-8")
     icons = characters_of_icons([file.read_text("utf-8") for file in static.rglob("*.css")])
     for name in ICON_FONTS:
