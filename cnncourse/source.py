@@ -16,13 +16,7 @@ WIDTH = 60  # columns that a signature may take: what a phone shows
 
 @dataclass(frozen=True)
 class Source:
-    """Code that a notebook shows in colours, and a terminal as it is.
-
-    Attributes
-    ----------
-    code : str
-        Python source without a line break at its end.
-    """
+    """Code that a notebook shows in colours, and a terminal as it is."""
 
     code: str
 
@@ -36,24 +30,8 @@ class Source:
 def show_source(function: Callable) -> Source:
     """Return what a function computes: its code without docstring, types and argument checks.
 
-    Left out are the annotations of the signature, every statement that only calls a function named
-    ``check_...``, every ``if`` that only raises, and the comments right above them. All other lines
-    stand as they do in the file.
-
-    Parameters
-    ----------
-    function : callable
-        A function or method written in Python.
-
-    Returns
-    -------
-    Source
-        The code, not indented; for arguments that pass the checks it computes the same.
-
-    Raises
-    ------
-    TypeError
-        If ``function`` is not a function written in Python.
+    Left out are annotations of the signature, statements that only call a ``check_...``, each
+    ``if`` that only raises, and comments right above them. All other lines stand as in the file.
 
     Examples
     --------

@@ -21,14 +21,13 @@ from tests.book.test_site import (
     find_violations,
     visiting,
 )
-
 from tools.pages.figures import chapter_number
 from tools.pages.formulas import to_mathml
 
 ROOT = Path(__file__).resolve().parents[2]
 
 CHAPTER = """\
-# 3. A chapter
+# 2. A chapter
 
 The matrix of windows is known as **im2col**. It is **not** in the list.
 
@@ -80,7 +79,7 @@ The secret is 17.
 :::
 """
 LATER = """\
-# 8. Another chapter
+# 3. Another chapter
 
 :::{figure} plot.png
 :alt: A square.
@@ -96,14 +95,14 @@ LANDING = """\
 # Home
 
 :::{chapters}
-02_unwritten | Unwritten | Why?
-03_chapter | A chapter | What?
-08_later | Another chapter | How?
+unwritten | Unwritten | Why?
+chapter | A chapter | What?
+later | Another chapter | How?
 :::
 """
-PAGES = {"book/index": LANDING, "book/03_chapter": CHAPTER, "book/08_later": LATER}
-PAGES["book/exercises/02_unwritten"] = "# Exercises\n\nDo it.\n"
-PAGES["book/exercises/03_chapter"] = "# Exercises for it\n\nDo it.\n"
+PAGES = {"book/index": LANDING, "book/02_chapter": CHAPTER, "book/03_later": LATER}
+PAGES["book/exercises/01_unwritten"] = "# Exercises\n\nDo it.\n"
+PAGES["book/exercises/02_chapter"] = "# Exercises for it\n\nDo it.\n"
 
 
 def write_book(folder: Path, pages: dict[str, str], terms: str = "im2col\n") -> None:
@@ -145,7 +144,7 @@ def book(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def chapter(book: Path) -> Tag:
-    return article(book, "book/03_chapter")
+    return article(book, "book/02_chapter")
 
 
 def article(book: Path, name: str) -> Tag:
@@ -158,17 +157,17 @@ def article(book: Path, name: str) -> Tag:
 
 def test_figures_are_numbered_by_chapter(book: Path, chapter: Tag) -> None:
     numbers = [number.text.strip() for number in chapter.select(".caption-number")]
-    assert [number for number in numbers if number.startswith("Fig.")] == ["Fig. 3.1", "Fig. 3.2"]
-    later = article(book, "book/08_later")
-    assert later.select_one("figcaption .caption-number").text.strip() == "Fig. 8.1"
+    assert [number for number in numbers if number.startswith("Fig.")] == ["Fig. 2.1", "Fig. 2.2"]
+    later = article(book, "book/03_later")
+    assert later.select_one("figcaption .caption-number").text.strip() == "Fig. 3.1"
 
 
 def test_a_reference_names_the_same_number(chapter: Tag) -> None:
-    assert "As Fig. 3.2 shows" in chapter.text
+    assert "As Fig. 2.2 shows" in chapter.text
 
 
 def test_exercises_keep_their_own_numbers(book: Path, chapter: Tag) -> None:
-    titles = [chapter, article(book, "book/08_later")]
+    titles = [chapter, article(book, "book/03_later")]
     assert [page.select_one(".exercise .admonition-title").text.strip() for page in titles] == [
         "Exercise 1",
         "Exercise 2",
@@ -262,11 +261,11 @@ def test_term_in_bold_stands_in_the_index(book: Path, chapter: Tag) -> None:
     assert chapter.select_one("strong#term-im2col").text == "im2col"
     index = article(book, "genindex")
     assert [(a.text, a["href"]) for a in index.select("table a")] == [
-        ("im2col", "book/03_chapter.html#term-im2col")
+        ("im2col", "book/02_chapter.html#term-im2col")
     ]
 
 
-@pytest.mark.parametrize("page", ["genindex", "book/03_chapter", "book/index"])
+@pytest.mark.parametrize("page", ["genindex", "book/02_chapter", "book/index"])
 def test_sample_is_accessible(browser: Browser, book: Path, page: str) -> None:
     with visiting(browser, book, page) as visit:
         assert find_violations(visit) == []
@@ -292,24 +291,24 @@ def test_unwritten_chapter_says_what_is_ready(book: Path) -> None:
     unwritten, written, alone = article(book, "book/index").select("ul.chapters > li")
     assert unwritten["class"] == ["unwritten"]
     assert "Not written yet" in unwritten.text
-    assert [a["href"] for a in unwritten.select("a")] == ["exercises/02_unwritten.html"]
+    assert [a["href"] for a in unwritten.select("a")] == ["exercises/01_unwritten.html"]
     assert "class" not in written.attrs
     assert [a["href"] for a in written.select("a")] == [
-        "03_chapter.html",
-        "exercises/03_chapter.html",
+        "02_chapter.html",
+        "exercises/02_chapter.html",
     ]
-    assert [a["href"] for a in alone.select("a")] == ["08_later.html"]
+    assert [a["href"] for a in alone.select("a")] == ["03_later.html"]
 
 
 def test_search_knows_sections_terms_and_names_but_no_answer(book: Path) -> None:
     script = (book / "sections.js").read_text("utf-8")
     entries = json.loads(script.removeprefix("window.SECTIONS = ").removesuffix(";\n"))
-    top, section = (e for e in entries if e["url"].startswith("book/03_chapter"))
-    assert top["url"] == "book/03_chapter.html"
-    assert (top["title"], top["page"], top["terms"]) == ("3. A chapter", "", "im2col")
+    top, section = (e for e in entries if e["url"].startswith("book/02_chapter"))
+    assert top["url"] == "book/02_chapter.html"
+    assert (top["title"], top["page"], top["terms"]) == ("2. A chapter", "", "im2col")
     assert "‖x‖ grows" in top["text"]
-    assert section["url"] == "book/03_chapter.html#a-section"
-    assert (section["title"], section["page"]) == ("A section", "3. A chapter")
+    assert section["url"] == "book/02_chapter.html#a-section"
+    assert (section["title"], section["page"]) == ("A section", "2. A chapter")
     assert "corr1d" in section["code"]
     assert "17" not in script
 

@@ -1,11 +1,12 @@
 """The directive ``chapters``: the course's list of chapters, with what of each is ready.
 
     :::{chapters}
-    08_lenet | LeNet | Does it work?
+    invariance | Invariance | Why should a detector not care where things are?
+    locality | Locality | What does looking only nearby buy?
     :::
 
-A line names the page, the title and the question that the chapter answers. A chapter without a page
-stays on the list, in grey, and says whether its exercises are ready.
+A line holds a chapter's name, its title and the question that it answers; its place is the number.
+A chapter without a page stays on the list, in grey, and says whether its exercises are ready.
 """
 
 from __future__ import annotations
@@ -25,14 +26,15 @@ class Chapters(SphinxDirective):
         """Return the list; Sphinx reads the page anew in each build, since pages come and go."""
         self.assert_has_content()
         self.env.note_reread()
-        lines = ([part.strip() for part in line.split("|")] for line in self.content)
-        return [nodes.bullet_list("", *(self.entry(*line) for line in lines), classes=["chapters"])]
+        entries = [self.entry(number, line) for number, line in enumerate(self.content, 1)]
+        return [nodes.bullet_list("", *entries, classes=["chapters"])]
 
-    def entry(self, page: str, title: str, question: str) -> nodes.list_item:
+    def entry(self, number: int, line: str) -> nodes.list_item:
         """Return one chapter: its title, its question, and what is ready."""
-        name = f"{int(page[:2])}. {title}"
+        name, title, question = (part.strip() for part in line.split("|"))
+        page, title = f"{number:02}_{name}", f"{number}. {title}"
         written = f"book/{page}" in self.env.found_docs
-        heading = self.link(f"book/{page}", name) if written else nodes.inline("", name)
+        heading = self.link(f"book/{page}", title) if written else nodes.inline("", title)
         state = self.state_of(page, written)
         texts = [[heading], [nodes.Text(question)], state]
         paragraphs = [nodes.paragraph("", "", *text) for text in texts if text]
