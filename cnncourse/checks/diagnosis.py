@@ -98,9 +98,9 @@ def forbidden_call(found: Findings) -> str:
 
 def missing_return(found: Findings) -> str:
     """Recognize a function that ends without a value."""
-    expected = any(trial.expected is not None for trial in found.wrong)
-    values = [trial.outcome.value for trial in [*found.valued, *found.right]]
-    is_missing = expected and values and all(value is None for value in values)
+    is_none = found.first.has_value and found.first.outcome.value is None
+    # Where None is right for some case, it is a decision.
+    is_missing = is_none and all(t.expected is not None for t in [*found.wrong, *found.right])
     return "The answer returned None. Is `return` missing?" if is_missing else ""
 
 
@@ -209,10 +209,11 @@ def refused(found: Findings) -> str:
 
 
 def known_mistake(found: Findings) -> str:
-    """Find the mistake of the exercise that gives every value of the answer."""
-    for mistake in found.first.exercise.mistakes:
-        if found.explained_by(lambda t, wrong=mistake.wrong: t.pick(wrong(*t.arguments()))):
-            return mistake.diagnosis
+    """Find the mistake of the exercise that gives every value, or at least every wrong one."""
+    for trials in ([*found.valued, *found.right], found.valued):
+        for mistake in found.first.exercise.mistakes:
+            if all(_gives(lambda t, m=mistake: t.pick(m.wrong(*t.arguments())), t) for t in trials):
+                return mistake.diagnosis
     return ""
 
 
@@ -266,9 +267,10 @@ def lost_axis(found: Findings) -> str:
         return ""
     if not agree(value.reshape(wanted.shape), wanted, found.first.tolerance):
         return ""
-    kept = "too few: `squeeze` takes away each axis of length 1"
-    which = kept if value.ndim < wanted.ndim else "too many"
-    return f"The numbers are right, but there are axes {which}; {_shapes(value, wanted)}."
+    which = "few: is there a `squeeze`, or an index?" if value.ndim < wanted.ndim else "many."
+    return (
+        f"The shape is wrong: {_shapes(value, wanted)}. The numbers are right, the axes too {which}"
+    )
 
 
 def cut_off(found: Findings) -> str:
@@ -440,7 +442,7 @@ def stuck(found: Findings) -> str:
     wrong = [number for trial in found.valued for number in _wrong_numbers(trial)]
     if len(set(wrong)) != 1 or len(wrong) < FEW:
         return ""
-    return f"Wherever the answer is wrong, it is {wrong[0]:g}. Where does that number come from?"
+    return f"Wherever the answer is wrong, it is {wrong[0]:.10g}. Where does that come from?"
 
 
 def _wrong_numbers(trial: Trial) -> list[float]:
@@ -463,6 +465,7 @@ DIAGNOSES = (
     foreign_type,
     crash,
     changed_input,
+    wrong_dtype,
     known_mistake,
     wrong_order,
     not_a_number,
@@ -470,7 +473,6 @@ DIAGNOSES = (
     wrong_length,
     all_zeros,
     refused,
-    wrong_dtype,
     swapped_axes,
     misread_arguments,
     changed_result,

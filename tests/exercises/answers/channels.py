@@ -556,7 +556,7 @@ WRONG = {
         (cost_parameters_everywhere, "In `multiply_adds`: The bias counts as a multiply-add"),
         (cost_doubled, "Products and sums count as two"),
         (cost_of_one_place, "The places are missing"),
-        (cost_as_decimals, "a whole number is expected"),
+        (cost_as_decimals, "an integer is expected"),
         (cost_parameters_only, "where a tuple is expected"),
     ],
     "compose_kernels": [

@@ -435,8 +435,8 @@ WRONG = {
         (field_wrong_end, "wrong order"),
         (field_area, "area"),
         (field_jump, "how far apart"),
-        (field_pair, "returned a tuple where a whole number is expected"),
-        (field_float, "returned a number with decimals where a whole number is expected"),
+        (field_pair, "returned a tuple where an integer is expected"),
+        (field_float, "returned a number with decimals where an integer is expected"),
         (field_uses_up_its_input, "`kernel_sizes` was changed in place"),
         (field_without_last, "last layer is not counted"),
     ],
@@ -453,6 +453,6 @@ WRONG = {
         (count_two, "2 items where 3 are expected"),
         (count_floats, "In `dense`: The answer returned a number with decimals"),
         (count_tensor, "a tensor where a tuple is expected"),
-        (count_of_the_chapter, "In `dense`: The value is not the expected one"),
+        (count_of_the_chapter, "In `dense`: Wherever the answer is wrong, it is 3687936"),
     ],
 }
