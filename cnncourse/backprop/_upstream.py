@@ -12,7 +12,7 @@ from cnncourse._arguments import check_alike, check_tensor
 
 def check_float(name: str, value: Tensor) -> None:
     """Require a floating-point tensor of any rank."""
-    check_tensor(name, value, "_ " * getattr(value, "ndim", 0))
+    check_tensor(name, value, "...")
 
 
 def check_grad_output(grad_output: Tensor, expected: Sequence[int], x: Tensor) -> None:

@@ -106,19 +106,6 @@ class Report:
             parts[1:1] = [self.caption, *(f"  {_line(label, text)}" for label, text in self.case)]
         return "\n".join(parts)
 
-    def to_dict(self) -> dict:
-        """Return the report as data that JSON can hold."""
-        return {
-            "exercise": self.exercise,
-            "passed": self.passed,
-            "score": self.score,
-            "cases": self.cases,
-            "right": self.right,
-            "diagnosis": self.diagnosis,
-            "case": [list(line) for line in self.case],
-            "feedback": self.feedback,
-        }
-
     def __str__(self) -> str:
         return self.feedback
 

@@ -16,9 +16,11 @@ from cnncourse_grader.lent import all_lent, cut
 PACKAGE = Path(cnncourse.__file__).parent
 SHOWN = (
     "_arguments.py",
-    "animation.py",
+    "animation/*.py",
+    "animation/*.css",
+    "animation/*.js",
     "claims.py",
-    "plots.py",
+    "plots/*.py",
     "training.py",
     "datasets/__init__.py",
     "checks/exercise.py",

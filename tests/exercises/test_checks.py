@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections import namedtuple
@@ -52,7 +51,6 @@ def affine(x, c):
 
 TOY = Exercise(
     name="affine",
-    chapter=1,
     signature="affine(x, c)",
     title="Toy",
     minutes=5,
@@ -717,13 +715,6 @@ def test_passed_report_names_functions_words_and_sequences():
     )
 
 
-def test_report_is_data():
-    data = json.loads(json.dumps(FAILED.to_dict()))
-    assert data["passed"] is False
-    assert data["score"] == 0.0
-    assert data["feedback"] == FAILED.feedback
-
-
 @pytest.mark.parametrize("report", [Report("f", 0, 0), Report("f", 2, 1), FAILED])
 def test_report_without_all_cases_right_has_not_passed(report):
     assert not report.passed
@@ -968,7 +959,7 @@ def test_an_error_that_cannot_be_written_is_an_error():
     assert outcome(fails).error == "BadError"
 
 
-ODD = [10**5000, np.longdouble(1), "x" * 10**6, [0] * 10**6]
+ODD = [10**5000, np.longdouble(1), "x" * 10**6, [0] * 10**4]
 
 
 @pytest.mark.parametrize("value", ODD, ids=["integer", "longdouble", "text", "list"])

@@ -52,35 +52,38 @@ def test_avg_pool2d_equals_torch(case):
     assert_same_as_torch(lambda x: avg_pool2d(x, *options), lambda x: F.avg_pool2d(x, *options), x)
 
 
-@pytest.mark.parametrize("form", [avg_pool2d, avg_pool2d_loops])
 @pytest.mark.parametrize("divisor", [1, 5, -2])
 @pytest.mark.parametrize("case", range(3, len(AVG_GRID), 31))
-def test_avg_pool2d_divides_by_the_override_as_torch(form, divisor, case):
+def test_avg_pool2d_divides_by_the_override_as_torch(divisor, case):
     (n, c, _, _), *options = AVG_GRID[case]
     assert_same_as_torch(
-        lambda x: form(x, *options, divisor),
+        lambda x: avg_pool2d(x, *options, divisor),
         lambda x: F.avg_pool2d(x, *options, divisor),
         random_tensor(n, c, 5, 7),
     )
 
 
-@pytest.mark.parametrize("case", range(0, len(MAX_GRID), 9))
-def test_max_pool2d_loops_equals_torch(case):
-    (n, c, _, _), *options = MAX_GRID[case]
+# What the loops handle: no ceil_mode, and the whole window as divisor.
+LOOPS = list(product([(2, 3), (1, 1)], KERNELS, STRIDES, [0, 1]))
+
+
+@pytest.mark.parametrize("dilation", [1, (1, 2)])
+@pytest.mark.parametrize(("images", "kernel", "stride", "padding"), LOOPS)
+def test_max_pool2d_loops_equals_torch(images, kernel, stride, padding, dilation):
+    layer = kernel, stride, padding, dilation
     assert_same_as_torch(
-        lambda x: max_pool2d_loops(x, *options),
-        lambda x: F.max_pool2d(x, *options),
-        random_tensor(n, c, 5, 7),
+        lambda x: max_pool2d_loops(x, *layer),
+        lambda x: F.max_pool2d(x, *layer),
+        random_tensor(*images, 5, 7),
     )
 
 
-@pytest.mark.parametrize("case", range(0, len(AVG_GRID), 11))
-def test_avg_pool2d_loops_equals_torch(case):
-    (n, c, _, _), *options = AVG_GRID[case]
+@pytest.mark.parametrize(("images", "kernel", "stride", "padding"), LOOPS)
+def test_avg_pool2d_loops_equals_torch(images, kernel, stride, padding):
     assert_same_as_torch(
-        lambda x: avg_pool2d_loops(x, *options),
-        lambda x: F.avg_pool2d(x, *options),
-        random_tensor(n, c, 5, 7),
+        lambda x: avg_pool2d_loops(x, kernel, stride, padding),
+        lambda x: F.avg_pool2d(x, kernel, stride, padding),
+        random_tensor(*images, 5, 7),
     )
 
 
@@ -102,11 +105,10 @@ def test_max_pool2d_gives_the_first_of_equals_the_whole_gradient(form):
     assert x.grad.flatten().tolist() == [1, 0, 0, 0]
 
 
-@pytest.mark.parametrize("form", [max_pool2d, max_pool2d_loops])
-def test_max_pool2d_hands_nan_and_infinity_on_as_torch(form):
+def test_max_pool2d_hands_nan_and_infinity_on_as_torch():
     x = torch.randn(1, 1, 6, 8)
     x[0, 0, 2, 3], x[0, 0, 0, 0], x[0, 0, 5, 7] = torch.nan, torch.inf, -torch.inf
-    actual, expected = form(x, 2, 1, 1), F.max_pool2d(x, 2, 1, 1)
+    actual, expected = max_pool2d(x, 2, 1, 1), F.max_pool2d(x, 2, 1, 1)
     assert expected.isnan().sum() == 4
     assert torch.equal(actual.nan_to_num(1e9), expected.nan_to_num(1e9))
 
@@ -121,14 +123,13 @@ def test_max_pool2d_padding_never_wins(form):
 SPECIAL = torch.tensor([torch.nan, torch.inf, -torch.inf, -torch.inf, 0.0, 1.0], dtype=DOUBLE)
 
 
-@pytest.mark.parametrize("form", [max_pool2d, max_pool2d_loops])
 @pytest.mark.parametrize("values", [SPECIAL, SPECIAL[1:], SPECIAL[2:4]], ids=["nan", "inf", "-inf"])
 @pytest.mark.parametrize("case", range(0, len(MAX_GRID), 5))
-def test_max_pool2d_sends_the_gradient_of_special_values_where_torch_does(form, values, case):
+def test_max_pool2d_sends_the_gradient_of_special_values_where_torch_does(values, case):
     (n, c, h, w), *options = MAX_GRID[case]
     generator = torch.Generator().manual_seed(case)
     x = values[torch.randint(len(values), (n, c, h, w), generator=generator)].requires_grad_()
-    y, expected = form(x, *options), F.max_pool2d(x, *options)
+    y, expected = max_pool2d(x, *options), F.max_pool2d(x, *options)
     torch.testing.assert_close(y, expected, rtol=0, atol=0, equal_nan=True)
     # Different whole numbers: their sums are exact, and a gradient in the wrong place shows.
     upstream = torch.arange(1.0, y.numel() + 1, dtype=DOUBLE).view(y.shape)
@@ -137,15 +138,15 @@ def test_max_pool2d_sends_the_gradient_of_special_values_where_torch_does(form, 
     assert grads[0].sum() == upstream.sum()  # nothing is lost in the padding
 
 
-@pytest.mark.parametrize("form", [avg_pool2d, avg_pool2d_loops])
-def test_avg_pool2d_counts_by_hand(form):
+def test_avg_pool2d_counts_by_hand():
     # A 3x3 image of ones, window 2, stride 2, one pixel of padding: windows of 1, 2, 2, 4 pixels.
     x = torch.ones(1, 1, 3, 3)
-    assert form(x, 2, 2, 1).flatten().tolist() == [0.25, 0.5, 0.5, 1]
-    assert form(x, 2, 2, 1, count_include_pad=False).eq(1).all()
+    for form in (avg_pool2d, avg_pool2d_loops):
+        assert form(x, 2, 2, 1).flatten().tolist() == [0.25, 0.5, 0.5, 1]
+    assert avg_pool2d(x, 2, 2, 1, count_include_pad=False).eq(1).all()
     # Without padding the last windows of ceil_mode hang over; what is outside never counts.
-    assert form(x, 2, 2, ceil_mode=True).eq(1).all()
-    assert form(x, 2, 2, ceil_mode=True, divisor_override=4)[0, 0].tolist() == [
+    assert avg_pool2d(x, 2, 2, ceil_mode=True).eq(1).all()
+    assert avg_pool2d(x, 2, 2, ceil_mode=True, divisor_override=4)[0, 0].tolist() == [
         [1, 0.5],
         [0.5, 0.25],
     ]
@@ -240,15 +241,16 @@ def test_pooling_has_the_size_of_the_law_and_both_forms_agree(rows, columns, pad
     fast = max_pool2d(x, kernel, stride, padding, ceil_mode=ceil_mode)
     law = conv_output_size(size, kernel, stride, padding, ceil_mode=ceil_mode)
     assert tuple(fast.shape[2:]) == law
-    assert torch.equal(fast, max_pool2d_loops(x, kernel, stride, padding, 1, ceil_mode))
     assert torch.equal(fast, F.max_pool2d(x, kernel, stride, padding, 1, ceil_mode))
     averages = [
-        pool(x, kernel, stride, padding, ceil_mode, False)
-        for pool in (avg_pool2d, avg_pool2d_loops, F.avg_pool2d)
+        pool(x, kernel, stride, padding, ceil_mode, False) for pool in (avg_pool2d, F.avg_pool2d)
     ]
     # Nine numbers added in another order: a few rounding steps.
     assert (averages[0] - averages[1]).abs().max() < 1e-14
-    assert (averages[0] - averages[2]).abs().max() < 1e-14
+    if not ceil_mode:
+        assert torch.equal(fast, max_pool2d_loops(x, kernel, stride, padding))
+        clear = avg_pool2d_loops(x, kernel, stride, padding)
+        assert (clear - avg_pool2d(x, kernel, stride, padding)).abs().max() < 1e-14
 
 
 X = torch.zeros(1, 2, 5, 6)
@@ -286,7 +288,7 @@ BAD_CALLS = [
             error,
             f"`divisor_override` must .* got {value}",
         )
-        for form in (avg_pool2d, avg_pool2d_loops)
+        for form in (avg_pool2d,)
         for value, error in ((0, ValueError), (1.5, TypeError))
     ],
     *[

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.autograd import gradcheck
 
-from cnncourse.invariance import equivariance_error, translate
+from cnncourse.invariance import equivariance_error, invariance_error, translate
 from cnncourse.pooling import blur_pool2d
 from cnncourse.shift import shift_consistency
 from tests.package.compare import assert_same_as_torch, random_tensor
@@ -111,11 +111,25 @@ def test_stride_is_equivariant_to_its_multiples_only():
 
 def test_global_pooling_over_a_circular_convolution_is_invariant():
     f = nn.Sequential(conv(padding_mode="circular"), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    assert equivariance_error(f, image(), (5, 3), output_shift=(0, 0)) < EXACT
-    assert (
-        equivariance_error(conv(padding_mode="circular"), image(), (5, 3), output_shift=(0, 0))
-        > BROKEN
-    )
+    assert invariance_error(f, image(), (5, 3)) < EXACT
+    assert invariance_error(conv(padding_mode="circular"), image(), (5, 3)) > BROKEN
+    assert invariance_error(f, image(), (5, 3), mode="zeros") > BROKEN  # some pixels have left
+
+
+def test_invariance_error_is_relative_and_worked_by_hand():
+    x = torch.tensor([[3.0, 4.0]])
+    # The left pixel twice, and 1: f(T x) = (8, 1), f(x) = (6, 1); the norms are 2 and sqrt(37).
+    f = lambda x: torch.stack([2 * x[0, 0], torch.tensor(1.0)])  # noqa: E731
+    assert invariance_error(f, x, (0, 1)) == pytest.approx(2 / 37**0.5)
+    assert invariance_error(f, x, (0, 1), mode="zeros") == pytest.approx(6 / 37**0.5)
+    assert invariance_error(f, x, [0, 0]) == 0
+    assert invariance_error(torch.sum, x, (0, 1)) == 0  # a number, without any axis
+
+
+def test_invariance_error_is_equivariance_error_with_an_output_that_stays():
+    f, x = conv(), image()
+    stays = equivariance_error(f, x, (2, -1), output_shift=(0, 0))
+    assert invariance_error(f, x, (2, -1)) == pytest.approx(stays, abs=EXACT)
 
 
 def test_equivariance_error_is_relative_and_worked_by_hand():
@@ -142,9 +156,10 @@ def snapshot(model):
     "measure",
     [
         lambda f, x: equivariance_error(f, x, (1, 0), output_shift=(0, 0)),
+        lambda f, x: invariance_error(f, x, (1, 0)),
         lambda f, x: shift_consistency(f, x, 1),
     ],
-    ids=["equivariance_error", "shift_consistency"],
+    ids=["equivariance_error", "invariance_error", "shift_consistency"],
 )
 def test_measurement_leaves_the_model_as_it_was(measure):
     model = nn.Sequential(conv(), nn.BatchNorm2d(3).double(), nn.Dropout(), nn.Flatten())
@@ -223,14 +238,15 @@ def test_blur_pool2d_keeps_a_constant_image():
 
 def test_blur_pool2d_changes_less_than_subsampling_when_the_image_moves():
     x = random_tensor(1, 1, 32, 32).detach()
-    plain = equivariance_error(lambda x: x[..., ::2, ::2], x, (1, 0), output_shift=(0, 0))
-    blurred = equivariance_error(lambda x: blur_pool2d(x, 5), x, (1, 0), output_shift=(0, 0))
+    plain = invariance_error(lambda x: x[..., ::2, ::2], x, (1, 0))
+    blurred = invariance_error(lambda x: blur_pool2d(x, 5), x, (1, 0))
     assert blurred < plain / 2
 
 
 GOOD = {
     translate: {"x": torch.ones(3, 4), "dy": 1, "dx": 1},
     equivariance_error: {"f": torch.relu, "x": torch.ones(3, 4), "shift": (1, 1)},
+    invariance_error: {"f": torch.relu, "x": torch.ones(3, 4), "shift": (1, 1)},
     shift_consistency: {"model": nn.Flatten(), "images": torch.ones(2, 1, 3, 4), "max_shift": 1},
     blur_pool2d: {"x": torch.ones(2, 1, 3, 4)},
 }
@@ -240,17 +256,23 @@ BAD_CALLS = [
     (translate, {"dy": 0.5}, TypeError, ["`dy`", "whole number", "0.5"]),
     (translate, {"dx": True}, TypeError, ["`dx`", "whole number", "True"]),
     (translate, {"mode": "reflect"}, ValueError, ["`mode`", "'zeros'", "'reflect'"]),
-    (equivariance_error, {"x": [1.0]}, TypeError, ["`x`", "floating", "list"]),
-    (equivariance_error, {"x": torch.ones(3, 4).int()}, TypeError, ["`x`", "floating", "int32"]),
-    (equivariance_error, {"x": torch.ones(3)}, ValueError, ["`x`", "at least 2", "(3,)"]),
-    (equivariance_error, {"shift": 1}, ValueError, ["`shift`", "(dy, dx)", "1"]),
-    (equivariance_error, {"shift": (1, 2, 3)}, ValueError, ["`shift`", "(1, 2, 3)"]),
-    (equivariance_error, {"shift": (1, 0.5)}, TypeError, ["`shift[1]`", "0.5"]),
+    *(
+        (f, *case)
+        for f in (equivariance_error, invariance_error)
+        for case in (
+            ({"x": [1.0]}, TypeError, ["`x`", "torch.Tensor", "list"]),
+            ({"x": torch.ones(3, 4).int()}, TypeError, ["`x`", "floating", "int32"]),
+            ({"x": torch.ones(3)}, ValueError, ["`x`", "at least 2", "(3,)"]),
+            ({"shift": 1}, ValueError, ["`shift`", "(dy, dx)", "1"]),
+            ({"shift": (1, 2, 3)}, ValueError, ["`shift`", "(1, 2, 3)"]),
+            ({"shift": (1, 0.5)}, TypeError, ["`shift[1]`", "0.5"]),
+            ({"mode": "same"}, ValueError, ["`mode`", "'same'"]),
+        )
+    ),
     (equivariance_error, {"output_shift": (0.5, 1)}, TypeError, ["`output_shift[0]`", "0.5"]),
-    (equivariance_error, {"mode": "same"}, ValueError, ["`mode`", "'same'"]),
     (equivariance_error, {"margin": -1}, ValueError, ["`margin`", "at least 0", "-1"]),
     (equivariance_error, {"margin": 2}, ValueError, ["`margin`", "2", "(1, 1)", "3x4"]),
-    (equivariance_error, {"f": lambda x: x.sum()}, ValueError, ["`f`", "at least 2", "()"]),
+    (equivariance_error, {"f": lambda x: x.sum()}, ValueError, ["`f(x)`", "at least 2", "()"]),
     (shift_consistency, {"images": [1]}, TypeError, ["`images`", "torch.Tensor", "list"]),
     (shift_consistency, {"images": torch.ones(3, 4)}, ValueError, ["`images`", "n, c, h, w"]),
     (shift_consistency, {"images": torch.ones(0, 1, 3, 4)}, ValueError, ["`images`", "(0, 1"]),

@@ -1,4 +1,4 @@
-"""Small classifiers for chapter 7: functions from images (n, c, h, w) to scores (n, classes)."""
+"""Small classifiers: functions from images (n, c, h, w) to scores (n, classes)."""
 
 from __future__ import annotations
 
