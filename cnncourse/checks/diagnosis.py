@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import permutations
 from typing import NamedTuple
 
@@ -46,9 +47,15 @@ class Findings(NamedTuple):
         """The wrong trials that came back with data."""
         return [trial for trial in self.wrong if trial.has_value]
 
+    @property
+    def compared(self) -> list[Trial]:
+        """Every trial with data; of tuples the item that is wrong first."""
+        right = [replace(trial, item=self.first.item) for trial in self.right]
+        return [*self.valued, *right]
+
     def explained_by(self, make: Callable[[Trial], object]) -> bool:
         """Tell whether ``make`` gives the value of every trial, of the right ones too."""
-        return all(_gives(make, trial) for trial in [*self.valued, *self.right])
+        return all(_gives(make, trial) for trial in self.compared)
 
     @property
     def are_telling(self) -> bool:
@@ -212,7 +219,7 @@ def refused(found: Findings) -> str:
 
 def known_mistake(found: Findings) -> str:
     """Find the mistake of the exercise that gives every value, or at least every wrong one."""
-    for trials in ([*found.valued, *found.right], found.valued):
+    for trials in (found.compared, found.valued) if found.valued else ():
         for mistake in found.first.exercise.mistakes:
             if all(_gives(lambda t, m=mistake: t.pick(m.wrong(*t.arguments())), t) for t in trials):
                 return mistake.diagnosis
@@ -465,10 +472,10 @@ DIAGNOSES = (
     forbidden_call,
     missing_return,
     foreign_type,
-    crash,
     changed_input,
     wrong_dtype,
     known_mistake,
+    crash,
     wrong_order,
     not_a_number,
     wrong_type,
@@ -506,13 +513,18 @@ def only_where(found: Findings) -> str:
     str
         A sentence with a space before it, or "".
     """
-    # One case on a side is no pattern.
-    if min(len(found.right), len(found.wrong)) < 2:
-        return ""
-    for sentence, has in {**PATTERNS, **_numbers_of(found.first)}.items():
-        if all(map(has, found.wrong)) and not any(map(has, found.right)):
+    patterns = {**RARE, **PATTERNS, **_numbers_of(found.first)}
+    for sentence, has in patterns.items():
+        # One case on a side is no pattern, unless such cases are rare.
+        is_one = sentence not in RARE and min(len(found.right), len(found.wrong)) < 2
+        told_apart = all(map(has, found.wrong)) and not any(map(has, found.right))
+        if told_apart and found.right and not is_one:
             return f" {sentence}"
     return ""
+
+
+def _is_large(trial: Trial) -> bool:
+    return any(tensor.isfinite().all() and (tensor.abs() > 500).any() for tensor in trial.tensors)
 
 
 def _not_square(trial: Trial) -> bool:
@@ -527,6 +539,10 @@ def _has_dtype(dtype: torch.dtype) -> Callable[[Trial], bool]:
     return lambda trial: any(tensor.dtype == dtype for tensor in trial.tensors)
 
 
+RARE = {
+    "It is wrong only where numbers are large. Is a difference of large numbers taken, which has "
+    "lost its digits, or does a search start at a number that is not small enough?": _is_large,
+}
 PATTERNS = {
     "It is right when height and width are equal, and wrong when they differ.": _not_square,
     "It is right for float32 and wrong for float64.": _has_dtype(torch.float64),

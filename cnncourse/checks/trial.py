@@ -112,10 +112,7 @@ class Trial:
 
     def has_wrong_dtype(self) -> bool:
         """Tell whether a tensor of decimals has another dtype than the reference's."""
-        value, wanted = self.value, self.wanted
-        if not (isinstance(value, Tensor) and isinstance(wanted, Tensor)):
-            return False
-        return wanted.is_floating_point() and value.dtype != wanted.dtype
+        return _has_wrong_dtype(self.value, self.wanted)
 
     def refusal(self) -> str:
         """Ask an exercise with many right answers what is wrong with this one."""
@@ -126,6 +123,14 @@ class Trial:
         if not all(map(math.isfinite, numbers(value))):
             return "The answer holds numbers that are not finite: infinite, or NaN."
         return self.exercise.accepts(value, *self.arguments())
+
+
+def _has_wrong_dtype(value: object, wanted: object) -> bool:
+    if isinstance(wanted, tuple) and isinstance(value, (tuple, list)):
+        return any(map(_has_wrong_dtype, value, wanted))
+    if not (isinstance(value, Tensor) and isinstance(wanted, Tensor)):
+        return False
+    return wanted.is_floating_point() and value.dtype != wanted.dtype
 
 
 def agree(value: object, expected: object, tolerance: float) -> bool:

@@ -325,6 +325,13 @@ def pad_negative_step(x, p):
     return torch.cat([x[:, :, p:0:-1], x, x[:, :, -p - 1 : -1].flip(2)], dim=2)
 
 
+# Wrong at an edge.
+
+
+def size_short_steps(n, k, stride, padding, dilation):
+    return size_formula(n, k, min(stride, dilation * (k - 1) + 1), padding, dilation)
+
+
 RIGHT = {
     "output_size": [
         *(size_formula, size_counted, size_range, size_measured, size_windows),
@@ -351,6 +358,7 @@ WRONG = {
         (size_printed, "`return` missing"),
         (size_pair, "returned a tuple where an integer is expected"),
         (size_as_text, "returned a text where an integer is expected"),
+        (size_short_steps, ""),
     ],
     "same_padding": [
         (same_each_side_all, "Half of them go before and half after"),
@@ -385,4 +393,9 @@ WRONG = {
         (pad_negative_step, "stopped with ValueError at padding_stride.py"),
         (pad_for_squares, "right when height and width are equal"),
     ],
+}
+
+# Wrong at an edge only: too few numbers, too many, too large, or of another dtype.
+EDGES = {
+    "output_size": [size_short_steps],
 }
