@@ -7,8 +7,6 @@ Not handled: more than two axes; channels come in ``cnncourse.channels``.
 
 from __future__ import annotations
 
-from itertools import product
-
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -49,9 +47,10 @@ def corr2d_strided(
     padded = window.pad(x)
     out_h, out_w = window.out(x.shape)
     y = x.new_zeros(out_h, out_w)
-    for i, j in product(range(out_h), range(out_w)):
-        rows, columns = window.at(i, j)
-        y[i, j] = (padded[rows, columns] * kernel).sum()
+    for i in range(out_h):
+        for j in range(out_w):
+            rows, columns = window.at(i, j)
+            y[i, j] = (padded[rows, columns] * kernel).sum()
     return y
 
 

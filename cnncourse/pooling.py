@@ -44,9 +44,10 @@ def max_pool2d_loops(
     padded = window.pad(x, -torch.inf)
     out_h, out_w = window.out(x.shape[2:])
     y = x.new_zeros(*x.shape[:2], out_h, out_w)
-    for i, j in product(range(out_h), range(out_w)):
-        rows, columns = window.at(i, j)
-        y[:, :, i, j] = padded[:, :, rows, columns].flatten(2).max(2).values
+    for i in range(out_h):
+        for j in range(out_w):
+            rows, columns = window.at(i, j)
+            y[:, :, i, j] = padded[:, :, rows, columns].flatten(2).max(2).values
     return y
 
 
@@ -137,9 +138,10 @@ def avg_pool2d_loops(
     padded = window.pad(x)
     out_h, out_w = window.out(x.shape[2:])
     y = x.new_zeros(*x.shape[:2], out_h, out_w)
-    for i, j in product(range(out_h), range(out_w)):
-        rows, columns = window.at(i, j)
-        y[:, :, i, j] = padded[:, :, rows, columns].mean((2, 3))
+    for i in range(out_h):
+        for j in range(out_w):
+            rows, columns = window.at(i, j)
+            y[:, :, i, j] = padded[:, :, rows, columns].mean((2, 3))
     return y
 
 

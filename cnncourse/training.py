@@ -205,7 +205,7 @@ def fit(
 def _train_epoch(
     model: nn.Module,
     train: Pair,
-    batches: tuple[Int64[Tensor, " _batch"], ...],
+    batches: tuple[Int64[Tensor, " _n"], ...],
     optimizer: Optimizer,
     scheduler: LRScheduler | None,
     history: History,

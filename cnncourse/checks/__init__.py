@@ -18,13 +18,11 @@ from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 
-from torch import nn
-
 from cnncourse.checks.chapters import ORDER
 from cnncourse.checks.exercise import Exercise, generator
 from cnncourse.checks.judge import judge
 from cnncourse.checks.report import Report
-from cnncourse.checks.run import run
+from cnncourse.checks.run import as_function, run
 
 __all__ = ["check", "hint", "names"]
 
@@ -131,14 +129,13 @@ def _next(exercise: Exercise) -> str:
 
 
 def _callable(exercise: Exercise, answer: object) -> Callable:
-    """Return the answer as a function; a value becomes the function that returns it."""
-    # A model is callable too, but where nothing is handed in it is the answer itself.
-    if callable(answer) and (exercise.parameters or not isinstance(answer, nn.Module)):
+    """Return the answer as a function; where it takes no arguments, a value will do."""
+    if not exercise.parameters:
+        return as_function(answer)
+    if callable(answer):
         return answer
-    if exercise.parameters:
-        kind = type(answer).__name__
-        raise TypeError(f"`answer` must be a function {exercise.signature}, got a {kind}")
-    return lambda: answer
+    kind = type(answer).__name__
+    raise TypeError(f"`answer` must be a function {exercise.signature}, got a {kind}")
 
 
 @dataclass(frozen=True, repr=False)

@@ -100,7 +100,12 @@ def _name_item(trial: Trial) -> str:
 def forbidden_call(found: Findings) -> str:
     """Say which forbidden operator was called."""
     called = [name for trial in found.wrong for name in trial.outcome.forbidden]
-    return f"The answer calls `{called[0]}`. Here that work is yours to do." if called else ""
+    return yours("calls", called[0]) if called else ""
+
+
+def yours(verb: str, name: str) -> str:
+    """Say that the answer leaves its work to another function."""
+    return f"The answer {verb} `{name}`. Here that work is yours to do."
 
 
 def missing_return(found: Findings) -> str:

@@ -68,6 +68,13 @@ class Outcome:
     forbidden: tuple[str, ...] = ()
 
 
+def as_function(answer: object) -> Callable:
+    """Let a value, or a model, stand for the function that returns it."""
+    # A model is callable too, but where nothing is handed in it is the answer itself.
+    is_function = callable(answer) and not isinstance(answer, nn.Module)
+    return answer if is_function else lambda: answer
+
+
 class NotDataError(TypeError):
     """What the answer returned holds something that is not data; the message is its type."""
 

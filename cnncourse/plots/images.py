@@ -48,12 +48,12 @@ def image_grid(
     return _tiles("images", images[:, 0], titles, columns, cmap="gray", vmin=0, vmax=1)
 
 
-def kernels(weight: Float[Tensor, "c_out c_in kh kw"], columns: int = 8) -> Figure:
+def kernels(weight: Float[Tensor, "o c kh kw"], columns: int = 8) -> Figure:
     """Draw every kernel of a convolution on one grey scale: zero is mid-grey, negative is darker.
 
     Parameters
     ----------
-    weight : Tensor, float, (c_out, c_in, kh, kw)
+    weight : Tensor, float, (o, c, kh, kw)
         Such as ``model.conv1.weight``.
     columns : int
         Kernels a row, at least 1.
@@ -61,7 +61,7 @@ def kernels(weight: Float[Tensor, "c_out c_in kh kw"], columns: int = 8) -> Figu
     Returns
     -------
     Figure
-        With c_out * c_in axes, each named "o,i" by output and input channel, and a colour bar.
+        With o * c axes, each named "o,c" by output and input channel, and a colour bar.
 
     Raises
     ------
@@ -75,11 +75,9 @@ def kernels(weight: Float[Tensor, "c_out c_in kh kw"], columns: int = 8) -> Figu
     7
     """
     if weight.ndim != 4:
-        raise ValueError(
-            f"`weight` must have shape (c_out, c_in, kh, kw), got {tuple(weight.shape)}"
-        )
-    c_out, c_in = weight.shape[:2]
-    names = [f"{o},{i}" for o in range(c_out) for i in range(c_in)]
+        raise ValueError(f"`weight` must have shape (o, c, kh, kw), got {tuple(weight.shape)}")
+    channels_out, channels_in = weight.shape[:2]
+    names = [f"{o},{c}" for o in range(channels_out) for c in range(channels_in)]
     limit = weight.detach().abs().max().item() if weight.numel() else 0
     norm = CenteredNorm(halfrange=limit or 1)
     # A map of two hues loses the sign in print; in grey, darker than the middle is negative.

@@ -10,11 +10,14 @@ import torch.nn.functional as F  # noqa: N812
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.autograd import gradcheck
 
+from cnncourse.invariance import invariance_error
 from cnncourse.padding_stride import conv_output_size
 from cnncourse.pooling import (
     avg_pool2d,
     avg_pool2d_loops,
+    blur_pool2d,
     lp_pool2d,
     max_pool2d,
     max_pool2d_loops,
@@ -253,6 +256,55 @@ def test_pooling_has_the_size_of_the_law_and_both_forms_agree(rows, columns, pad
         assert (clear - avg_pool2d(x, kernel, stride, padding)).abs().max() < 1e-14
 
 
+def binomial_pool(x, kernel_size, stride):
+    """Zhang's pooling by its definition: reflect, then a depthwise convolution."""
+    rows = {1: [1.0], 2: [1.0, 1], 3: [1.0, 2, 1], 4: [1.0, 3, 3, 1], 5: [1.0, 4, 6, 4, 1]}
+    rows |= {6: [1.0, 5, 10, 10, 5, 1], 7: [1.0, 6, 15, 20, 15, 6, 1]}
+    row = torch.tensor(rows[kernel_size], dtype=x.dtype)
+    kernel = row[:, None] * row[None, :]
+    before, after = (kernel_size - 1) // 2, kernel_size // 2
+    padded = F.pad(x, (before, after, before, after), mode="reflect")
+    weight = (kernel / kernel.sum()).repeat(x.shape[1], 1, 1, 1)
+    return F.conv2d(padded, weight, stride=stride, groups=x.shape[1])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("stride", [1, 2, (2, 3)])
+@pytest.mark.parametrize("kernel_size", range(1, 8))
+def test_blur_pool2d_has_the_values_and_gradients_of_its_definition(kernel_size, stride, dtype):
+    x = random_tensor(2, 3, 7, 10, dtype=dtype)
+    ours = lambda x: blur_pool2d(x, kernel_size, stride)  # noqa: E731
+    assert_same_as_torch(ours, lambda x: binomial_pool(x, kernel_size, stride), x)
+    sh, sw = (stride, stride) if isinstance(stride, int) else stride
+    assert ours(x).shape == (2, 3, -(-7 // sh), -(-10 // sw))
+
+
+def test_blur_pool2d_gives_the_numbers_worked_by_hand():
+    # A row reads 2 4 2 0 2 once reflected: (2 + 2*4 + 2)/4 = 3 and (2 + 2*0 + 2)/4 = 1.
+    x = torch.tensor([4.0, 2.0, 0.0]).expand(1, 1, 3, 3)
+    assert blur_pool2d(x).tolist() == [[[[3, 1], [3, 1]]]]
+
+
+def test_blur_pool2d_passes_gradcheck():
+    assert gradcheck(lambda x: blur_pool2d(x, 4), (random_tensor(1, 2, 4, 5),))
+
+
+def test_blur_pool2d_keeps_a_constant_image():
+    assert torch.allclose(blur_pool2d(torch.ones(1, 2, 6, 7), 5), torch.ones(1, 2, 3, 4))
+
+
+def test_blur_pool2d_changes_less_than_subsampling_when_the_image_moves():
+    x = random_tensor(1, 1, 32, 32).detach()
+    plain = invariance_error(lambda x: x[..., ::2, ::2], x, (1, 0))
+    blurred = invariance_error(lambda x: blur_pool2d(x, 5), x, (1, 0))
+    assert blurred < plain / 2
+
+
+@pytest.mark.usefixtures("as_installed")
+def test_blur_pool2d_accepts_the_largest_kernel_its_message_allows():
+    assert blur_pool2d(torch.ones(1, 1, 3, 4), kernel_size=5).shape == (1, 1, 2, 2)
+
+
 X = torch.zeros(1, 2, 5, 6)
 BOTH_FORMS = [
     (
@@ -296,6 +348,17 @@ BAD_CALLS = [
         for p in (0, torch.inf, -torch.inf, torch.nan)
     ],
     (lp_pool2d, (X, "2", 2), {}, TypeError, "`norm_type` must be a number, got '2'"),
+    *[
+        (blur_pool2d, (torch.ones(2, 1, 3, 4), *args), {}, error, words)
+        for *args, error, words in [
+            (0, ValueError, "`kernel_size` must be at least 1, got 0"),
+            (6, ValueError, r"`kernel_size` must be at most 5 .* \(3, 4\), got 6"),
+            ((3, 3), TypeError, r"`kernel_size` must be an integer, got \(3, 3\)"),
+            (3, 0, ValueError, "`stride` must be at least 1, got 0"),
+        ]
+    ],
+    (blur_pool2d, (X[0],), {}, ValueError, r"`x` must have 4 dimensions \(n, c, h, w\)"),
+    (blur_pool2d, (X.int(),), {}, TypeError, "`x` must have a floating-point dtype, .*int32"),
 ]
 
 

@@ -47,12 +47,12 @@ CONV1D_KERNEL_GRADIENT = Exercise(
     forbidden=("conv", "correlate", *LIBRARY),
     mistakes=(
         Mistake(
-            "delta runs backwards: the first output read x[k] through weight k, the second "
-            "x[k + 1].",
+            "delta runs backwards: the first output read x[b] through weight b, the second "
+            "x[b + 1].",
             lambda x, delta: cross_correlation.corr1d(x, delta.flip(0)),
         ),
         Mistake(
-            "The result runs backwards: entry k belongs to the weight that reads x[i + k].",
+            "The result runs backwards: entry b belongs to the weight that reads x[j + b].",
             lambda x, delta: cross_correlation.corr1d(x, delta).flip(0),
         ),
         Mistake(
@@ -91,9 +91,9 @@ CONV1D_KERNEL_GRADIENT = Exercise(
     ),
     hints=(
         "How many weights has a kernel that makes len(delta) numbers out of len(x)?",
-        "Weight k reads x[i + k] for output i, so output i adds delta[i] * x[i + k] to its "
-        "gradient. For each k, add over all i.",
-        "For each k from 0 to len(x) - len(delta): (delta * x[k : k + len(delta)]).sum(). Have "
+        "Weight b reads x[j + b] for output j, so output j adds delta[j] * x[j + b] to its "
+        "gradient. For each b, add over all j.",
+        "For each b from 0 to len(x) - len(delta): (delta * x[b : b + len(delta)]).sum(). Have "
         "you seen this sum before?",
     ),
 )
@@ -174,8 +174,8 @@ def _cropped(delta, x, weight, stride, padding, right):
 
 def _reach(delta: Tensor, kernel: Sequence[int], stride: int) -> tuple[int, int]:
     """Say how many rows and columns the windows reach, from the first on."""
-    oh, ow = delta.shape[2:]
-    return (oh - 1) * stride + kernel[0], (ow - 1) * stride + kernel[1]
+    out_h, out_w = delta.shape[2:]
+    return (out_h - 1) * stride + kernel[0], (out_w - 1) * stride + kernel[1]
 
 
 def _overwritten(delta, x, weight, stride, padding, right):
@@ -312,8 +312,8 @@ CONV2D_BACKWARD = Exercise(
         "sum of grad_output over all axes but the second. Then look at one weight as in the last "
         "exercise.",
         "Pad x. For each place (a, b) of the kernel, the pixels it reads are seen = padded[:, :, "
-        "a : a + (oh - 1) * stride + 1 : stride, and the same with b]. It has the height and width "
-        "of grad_output.",
+        "a : a + (out_h - 1) * stride + 1 : stride, and the same with b]. It has the height and "
+        "width of grad_output.",
         "grad_weight[:, :, a, b] = einsum('noij,ncij->oc', grad_output, seen), and the same pixels "
         "of the padded gradient get += einsum('noij,oc->ncij', grad_output, weight[:, :, a, b]). "
         "Cut the frame off at the end.",

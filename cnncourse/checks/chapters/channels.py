@@ -65,7 +65,7 @@ CONV2D = Exercise(
             lambda x, weight, *rest: conv2d(x, weight.flip(2, 3), *rest),
         ),
         Mistake(
-            "The bias is missing: add bias[k] to every number of output channel k.",
+            "The bias is missing: add bias[o] to every number of output channel o.",
             lambda x, weight, bias, *rest: conv2d(x, weight, None, *rest),
         ),
         Mistake(
@@ -89,7 +89,7 @@ CONV2D = Exercise(
             lambda x, weight, *rest: conv2d(x, weight / weight.shape[1], *rest),
         ),
         Mistake(
-            "Every output channel uses the first kernel: channel k needs weight[k].",
+            "Every output channel uses the first kernel: channel o needs weight[o].",
             lambda x, weight, *rest: conv2d(x, weight[:1].expand_as(weight), *rest),
         ),
         Mistake(
@@ -138,8 +138,8 @@ CONV2D = Exercise(
             lambda x, weight, bias, stride, padding: conv2d(x, weight, bias, 1, padding),
         ),
         Mistake(
-            "The shape is right, but the windows lie one step apart: window (p, q) starts at row "
-            "p * stride and column q * stride.",
+            "The shape is right, but the windows lie one step apart: window (i, j) starts at row "
+            "i * stride and column j * stride.",
             lambda x, weight, bias, stride, padding: _crowded(x, weight, bias, stride, padding),
         ),
         Mistake(
@@ -164,9 +164,9 @@ CONV2D = Exercise(
         "Pad first and forget about it: padded = x.new_zeros(n, c, h + 2 * padding, w + 2 * "
         "padding), with x in the middle. Then (h + 2 * padding - kh) // stride + 1 windows fit "
         "above each other.",
-        "Two loops over p and q: window = padded[:, :, p * stride : p * stride + kh, q * stride : "
-        "q * stride + kw], and y[:, k, p, q] = (window * weight[k]).sum((1, 2, 3)) + bias[k] for "
-        "every k.",
+        "Two loops over i and j: window = padded[:, :, i * stride : i * stride + kh, j * stride : "
+        "j * stride + kw], and y[:, o, i, j] = (window * weight[o]).sum((1, 2, 3)) + bias[o] for "
+        "every o.",
     ),
 )
 
@@ -353,7 +353,7 @@ IM2COL = Exercise(
         "x.unfold(2, kh, 1).unfold(3, kw, 1) gives every window, with axes (n, c, rows, columns, "
         "kh, kw). The result wants (n, c, kh, kw, rows, columns), some of them merged.",
         "windows.permute(0, 1, 4, 5, 2, 3).reshape(n, c * kh * kw, rows * columns). With loops: "
-        "column p * columns + q is x[:, :, p : p + kh, q : q + kw].flatten(1).",
+        "column i * columns + j is x[:, :, i : i + kh, j : j + kw].flatten(1).",
     ),
 )
 

@@ -83,8 +83,8 @@ def _close_together(kernel: Tensor, h: int, w: int) -> Tensor:
 
 def _without_last(kernel: Tensor, h: int, w: int) -> Tensor:
     """Leave out the last row and the last column of outputs."""
-    oh, ow = h - kernel.shape[0] + 1, w - kernel.shape[1] + 1
-    return dense_matrix(kernel, h, w).reshape(oh, ow, -1)[:-1, :-1].flatten(0, 1)
+    out_h, out_w = h - kernel.shape[0] + 1, w - kernel.shape[1] + 1
+    return dense_matrix(kernel, h, w).reshape(out_h, out_w, -1)[:-1, :-1].flatten(0, 1)
 
 
 def _row_for_every_pixel(kernel: Tensor, h: int, w: int) -> Tensor:
@@ -125,13 +125,14 @@ CONV_MATRIX = Exercise(
             lambda kernel, h, w: _filled(kernel, h, w, pixel=lambda i, j: j * h + i),
         ),
         Mistake(
-            "The rows are numbered with oh where ow belongs: output (i, j) is number i * ow + j.",
+            "The rows are numbered with out_h where out_w belongs: output (i, j) is number "
+            "i * out_w + j.",
             lambda kernel, h, w: _filled(
                 kernel, h, w, row=lambda i, j: i * (h - kernel.shape[0] + 1) + j
             ),
         ),
         Mistake(
-            "The outputs are numbered column by column: output (i, j) is number i * ow + j.",
+            "The outputs are numbered column by column: output (i, j) is number i * out_w + j.",
             lambda kernel, h, w: _filled(
                 kernel, h, w, row=lambda i, j: j * (h - kernel.shape[0] + 1) + i
             ),
@@ -147,12 +148,12 @@ CONV_MATRIX = Exercise(
         ),
         Mistake(
             "The window hangs over the border. Keep only the places where the kernel fits: "
-            "oh * ow rows, with oh = h - kh + 1 and ow = w - kw + 1.",
+            "out_h * out_w rows, with out_h = h - kh + 1 and out_w = w - kw + 1.",
             _row_for_every_pixel,
         ),
         Mistake(
             "There is a row for every pixel, and output (i, j) stands in row i * w + j. Only "
-            "ow = w - kw + 1 outputs fit side by side, so it is number i * ow + j.",
+            "out_w = w - kw + 1 outputs fit side by side, so it is number i * out_w + j.",
             lambda kernel, h, w: _filled(kernel, h, w, row=lambda i, j: i * w + j, rows=h * w),
         ),
         Mistake(
@@ -165,9 +166,9 @@ CONV_MATRIX = Exercise(
         "Take a kernel of one row, (1, 2), and a picture of 2 rows and 3 columns. Write down the "
         "four outputs, each as a sum over all six pixels, most of them times 0.",
         "Pixel (i, j) of the picture is number i * w + j of x.reshape(-1). Output (i, j) is number "
-        "i * ow + j, with ow = w - kw + 1. Which pixel does weight (a, b) meet there?",
-        "M = kernel.new_zeros(oh * ow, h * w), four loops over i, j, a and b, and in them "
-        "M[i * ow + j, (i + a) * w + j + b] = kernel[a, b].",
+        "i * out_w + j, with out_w = w - kw + 1. Which pixel does weight (a, b) meet there?",
+        "M = kernel.new_zeros(out_h * out_w, h * w), four loops over i, j, a and b, and in them "
+        "M[i * out_w + j, (i + a) * w + j + b] = kernel[a, b].",
     ),
 )
 

@@ -97,8 +97,8 @@ MAX_POOL2D = Exercise(
             lambda x, k, s: max_pool2d(x, s, k),
         ),
         Mistake(
-            "The shape is right, but the windows lie one step apart: window (p, q) starts at row "
-            "p * stride and column q * stride.",
+            "The shape is right, but the windows lie one step apart: window (i, j) starts at row "
+            "i * stride and column j * stride.",
             _crowded,
         ),
         Mistake(
@@ -134,10 +134,10 @@ MAX_POOL2D = Exercise(
     hints=(
         "How many windows of side 3 with stride 2 fit into a side of 6? The rest of the side is "
         "dropped.",
-        "Window (p, q) is x[:, :, p * stride : p * stride + k, q * stride : q * stride + k]. Its "
+        "Window (i, j) is x[:, :, i * stride : i * stride + k, j * stride : j * stride + k]. Its "
         "largest number, for every image and channel at once, is .amax((2, 3)).",
-        "y = x.new_zeros(n, c, (h - k) // stride + 1, (w - k) // stride + 1), two loops over p and "
-        "q, and in them y[:, :, p, q] = window.amax((2, 3)).",
+        "y = x.new_zeros(n, c, (h - k) // stride + 1, (w - k) // stride + 1), two loops over i and "
+        "j, and in them y[:, :, i, j] = window.amax((2, 3)).",
     ),
 )
 
