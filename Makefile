@@ -46,7 +46,7 @@ record: $(VENV)/ready ## train every recipe over several seeds again (about an h
 
 bench: $(VENV)/ready ## time the operators beside torch and d2l, and the grading of a class
 	$(BIN)/python -m benchmarks.operators
-	$(BIN)/python grader/tests/benchmark.py
+	$(BIN)/python grader/benchmarks/grading.py
 
 lock: ## write requirements.txt anew from requirements.in
 	rm -rf .cache/lock
