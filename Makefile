@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SITE := _build/html/index.html
 CHAPTERS ?=
+EXPERIMENTS ?=
 
 .PHONY: help book test lab notebooks exercises mutants record bench lock repository clean
 
@@ -41,11 +42,12 @@ exercises: $(VENV)/ready ## write the learners' and the instructors' notebooks f
 mutants: $(VENV)/ready ## count the wrong answers that each exercise's check rejects and names
 	$(BIN)/python -m tests.exercises.mutants
 
-record: $(VENV)/ready ## train every recipe over several seeds again (about an hour; goes on where it stopped)
-	$(BIN)/python -m benchmarks.record_lenet
+record: $(VENV)/ready ## do the recorded trainings that are missing (EXPERIMENTS=lenet for one chapter)
+	$(BIN)/python -m experiments $(EXPERIMENTS)
 
-bench: $(VENV)/ready ## time the operators beside torch and d2l, and the grading of a class
+bench: $(VENV)/ready ## time operators and training beside torch and d2l, and the grading of a class
 	$(BIN)/python -m benchmarks.operators
+	$(BIN)/python -m benchmarks.training
 	$(BIN)/python grader/benchmarks/grading.py
 
 lock: ## write requirements.txt anew from requirements.in
