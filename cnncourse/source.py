@@ -14,13 +14,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Source:
-    """Code that a notebook shows in colours, and a terminal as it is.
-
-    Attributes
-    ----------
-    code : str
-        Python source without a line break at its end.
-    """
+    """Code that a notebook shows in colours, and a terminal as it is."""
 
     code: str
 
@@ -32,22 +26,7 @@ class Source:
 
 
 def show_source(function: Callable) -> Source:
-    """Return the source of a function without its docstring.
-
-    Parameters
-    ----------
-    function : callable
-        A function or method written in Python.
-
-    Returns
-    -------
-    Source
-        Signature, body and comments as they stand in the file, not indented.
-
-    Raises
-    ------
-    TypeError
-        If ``function`` is not a function written in Python.
+    """Return the source of a function written in Python, comments included, docstring left out.
 
     Examples
     --------

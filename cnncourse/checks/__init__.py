@@ -10,15 +10,14 @@ The engine is the modules beside this one; the exercises are those of ``chapters
 
 from __future__ import annotations
 
-import pkgutil
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 
-from cnncourse.checks import chapters
+from cnncourse.checks.chapters import ORDER
 from cnncourse.checks.exercise import Exercise, generator
 from cnncourse.checks.judge import judge
 from cnncourse.checks.report import Report
@@ -30,10 +29,11 @@ __all__ = ["check", "hint", "names"]
 @cache
 def exercises() -> dict[str, Exercise]:
     """Return every exercise by its name, in the order of the chapters."""
-    names = [module.name for module in pkgutil.iter_modules(chapters.__path__)]
-    modules = [import_module(f"{chapters.__name__}.{name}") for name in names]
-    found = [exercise for module in modules for exercise in module.EXERCISES]
-    return {exercise.name: exercise for exercise in sorted(found, key=lambda e: e.chapter)}
+    found = {}
+    for number, name in enumerate(ORDER, 1):
+        for exercise in import_module(f"cnncourse.checks.chapters.{name}").EXERCISES:
+            found[exercise.name] = replace(exercise, chapter=number)
+    return found
 
 
 def names() -> list[str]:

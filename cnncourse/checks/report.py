@@ -79,19 +79,6 @@ class Report:
         """What to do next."""
         return f'For help: `hint("{self.exercise}")`'
 
-    def to_dict(self) -> dict:
-        """Return the report as data that JSON can hold."""
-        return {
-            "exercise": self.exercise,
-            "passed": self.passed,
-            "score": self.score,
-            "cases": self.cases,
-            "right": self.right,
-            "diagnosis": self.diagnosis,
-            "case": [list(line) for line in self.case],
-            "feedback": self.feedback,
-        }
-
     def __str__(self) -> str:
         return self.feedback
 

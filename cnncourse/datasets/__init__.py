@@ -20,7 +20,10 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-__all__ = ["Dataset", "Split", "load_fashion_mnist", "load_mnist"]
+__all__ = ["Dataset", "Split", "load_fashion_mnist", "load_mnist", "load_part", "unpack"]
+
+SHIPPED = Path(__file__).parent
+IMAGES_FILE, LABELS_FILE = "{}-images-idx3-ubyte", "{}-labels-idx1-ubyte"  # "train" or "t10k"
 
 FASHION_CLASSES = (
     "t-shirt",
@@ -58,6 +61,10 @@ class Dataset(NamedTuple):
 def load_fashion_mnist(data_dir: str | os.PathLike[str] | None = None) -> Dataset:
     """Load Fashion-MNIST: 28 x 28 grey pictures of ten kinds of clothing.
 
+    Images are float32 of shape (n, 1, 28, 28) in [0, 1], labels int64 in 0..9. The validation split
+    is stratified and the same on every machine: the training images are sorted by label, ties in
+    the order of the file, and every 12th one validates.
+
     Parameters
     ----------
     data_dir
@@ -65,25 +72,14 @@ def load_fashion_mnist(data_dir: str | os.PathLike[str] | None = None) -> Datase
         ``.gz``). Default: ``$CNNCOURSE_DATA/fashion_mnist`` if that variable is set, else the files
         shipped with the package.
 
-    Returns
-    -------
-    Dataset
-        ``train`` (55,000), ``validation`` (5,000) and ``test`` (10,000). Images are float32 of
-        shape (n, 1, 28, 28) in [0, 1]; labels are int64 of shape (n,) in 0..9;
-        ``classes[label]`` names a label. The split is stratified and the same on every machine:
-        training images are sorted by label, ties in the order of the file, and every 12th one
-        validates.
-
     Raises
     ------
-    FileNotFoundError
-        If the folder or one of the four files is missing.
-    ValueError
-        If a file is truncated, corrupt, of the wrong kind, or does not match its partner.
+    FileNotFoundError, ValueError
+        If a file is missing; if one is truncated, corrupt, or does not match its partner.
 
     Notes
     -----
-    Source: Xiao, Rasul and Vollgraf, "Fashion-MNIST: a novel image dataset for benchmarking machine
+    Xiao, Rasul and Vollgraf, "Fashion-MNIST: a novel image dataset for benchmarking machine
     learning algorithms", 2017. MIT licence.
 
     Examples
@@ -100,27 +96,12 @@ def load_fashion_mnist(data_dir: str | os.PathLike[str] | None = None) -> Datase
 def load_mnist(data_dir: str | os.PathLike[str] | None = None) -> Dataset:
     """Load MNIST: 28 x 28 grey pictures of handwritten digits.
 
-    Parameters
-    ----------
-    data_dir
-        As in :func:`load_fashion_mnist`; ``$CNNCOURSE_DATA/mnist`` if that variable is set.
-
-    Returns
-    -------
-    Dataset
-        As in :func:`load_fashion_mnist`; the classes are the digits.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the folder or one of the four files is missing.
-    ValueError
-        If a file is truncated, corrupt, of the wrong kind, or does not match its partner.
+    All is as in ``load_fashion_mnist``; the variable's folder is ``$CNNCOURSE_DATA/mnist``.
 
     Notes
     -----
-    Source: LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document
-    recognition", 1998. CC BY-SA 3.0.
+    LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document recognition",
+    1998. CC BY-SA 3.0.
 
     Examples
     --------
@@ -128,6 +109,48 @@ def load_mnist(data_dir: str | os.PathLike[str] | None = None) -> Dataset:
     [494, 562, 496, 511, 487, 452, 493, 522, 488, 495]
     """
     return _load("mnist", data_dir, DIGIT_CLASSES)
+
+
+def load_part(name: str, first: int, count: int) -> Split:
+    """Load some of the shipped training images in the order of the file, and unpack no more.
+
+    Parameters
+    ----------
+    name : str
+        ``fashion_mnist`` or ``mnist``.
+    first, count : int
+        The place of the first image in the file, from 0, and how many.
+
+    Returns
+    -------
+    Split
+        As in :func:`load_fashion_mnist`.
+
+    Examples
+    --------
+    >>> load_part("mnist", 1, 3).labels
+    tensor([0, 4, 1])
+    """
+    images, labels = (
+        _read_part(_find(SHIPPED / name, file.format("train")), magic, first, count)
+        for file, magic in ((IMAGES_FILE, IMAGES_MAGIC), (LABELS_FILE, LABELS_MAGIC))
+    )
+    return _as_floats(Split(torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels)))
+
+
+def unpack(name: str, folder: Path) -> None:
+    """Write the shipped files of a dataset into a folder, unpacked, for a library that reads them.
+
+    Parameters
+    ----------
+    name : str
+        ``fashion_mnist`` or ``mnist``.
+    folder : Path
+        Made if it is missing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for packed in (SHIPPED / name).glob("*.gz"):
+        (folder / packed.stem).write_bytes(_read_bytes(packed))
 
 
 def _load(name: str, data_dir: str | os.PathLike[str] | None, classes: tuple[str, ...]) -> Dataset:
@@ -157,15 +180,15 @@ def _folder(name: str, data_dir: str | os.PathLike[str] | None) -> Path:
     elif shared:
         folder, origin = Path(shared) / name, "the environment variable CNNCOURSE_DATA"
     else:
-        folder, origin = Path(__file__).parent / name, "the installed package"
+        folder, origin = SHIPPED / name, "the installed package"
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is not a folder (from {origin})")
     return folder
 
 
 def _read_pair(folder: Path, prefix: str, num_classes: int) -> Split:
-    images_file = _find(folder, f"{prefix}-images-idx3-ubyte")
-    labels_file = _find(folder, f"{prefix}-labels-idx1-ubyte")
+    images_file = _find(folder, IMAGES_FILE.format(prefix))
+    labels_file = _find(folder, LABELS_FILE.format(prefix))
     images = _read_idx(images_file, IMAGES_MAGIC)
     labels = _read_idx(labels_file, LABELS_MAGIC)
     if len(images) != len(labels):
@@ -187,15 +210,9 @@ def _find(folder: Path, stem: str) -> Path:
 
 
 def _read_idx(path: Path, magic: int) -> np.ndarray:
-    """Read one idx file: magic number, sizes as big-endian 32-bit integers, then the bytes."""
+    """Read one idx file: its header, then a byte for each number."""
     content = _read_bytes(path)
-    axes = magic & 0xFF
-    header = 4 * (1 + axes)
-    if len(content) < header:
-        raise ValueError(f"{path} is truncated: {len(content)} bytes, its header takes {header}")
-    found, *shape = struct.unpack(f">{1 + axes}I", content[:header])
-    if found != magic:
-        raise ValueError(f"{path} starts with the magic number {found}, expected {magic}")
+    shape, header = _read_header(path, content, magic), _header_bytes(magic)
     expected = math.prod(shape)
     if len(content) - header != expected:
         kind = "truncated" if len(content) - header < expected else "too long"
@@ -205,6 +222,31 @@ def _read_idx(path: Path, magic: int) -> np.ndarray:
         )
     # A copy, because torch needs memory that it may write to.
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape).copy()
+
+
+def _read_part(path: Path, magic: int, first: int, count: int) -> np.ndarray:
+    """Read some entries of a packed idx file."""
+    with gzip.open(path) as stream:
+        _, *entry = _read_header(path, stream.read(_header_bytes(magic)), magic)
+        stream.seek(first * math.prod(entry), os.SEEK_CUR)
+        content = stream.read(count * math.prod(entry))
+    return np.frombuffer(content, np.uint8).reshape(count, *entry).copy()
+
+
+def _header_bytes(magic: int) -> int:
+    """Count the header's bytes: the last byte of the magic number is the number of axes."""
+    return 4 * (1 + (magic & 0xFF))
+
+
+def _read_header(path: Path, content: bytes, magic: int) -> list[int]:
+    """Read the magic number and the sizes, big-endian integers of 32 bits, and give the sizes."""
+    size = _header_bytes(magic)
+    if len(content) < size:
+        raise ValueError(f"{path} is truncated: {len(content)} bytes, its header takes {size}")
+    found, *shape = struct.unpack(f">{size // 4}I", content[:size])
+    if found != magic:
+        raise ValueError(f"{path} starts with the magic number {found}, expected {magic}")
+    return shape
 
 
 def _read_bytes(path: Path) -> bytes:

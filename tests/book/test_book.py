@@ -16,7 +16,8 @@ import torch
 
 from cnncourse.claims import NUMBER
 from cnncourse.cross_correlation import corr2d
-from tools.notebooks import KERNEL, chapters, digest, execute, is_current, read_text, same_inputs
+from tools.notebooks import KERNEL, chapters, execute, is_current, read_text, same_inputs
+from tools.seal import digest
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = chapters()
@@ -28,6 +29,7 @@ TAGS = {
     "nbval-raises-exception",
     "raises-exception",
     "remove-cell",
+    "remove-input",  # of the setup cell
     "test",
 }
 MAX_LINES, MAX_MEDIAN, MAX_P90 = 25, 6, 15
@@ -325,9 +327,7 @@ kernelspec: {name: python3, display_name: Python 3}
 
 After this chapter you can tell a guard from a decoration, as LeNet-5 does in chapter 8.
 
-```{code-cell} ipython3
-"google.colab"
-```
++++
 
 ## Counting
 

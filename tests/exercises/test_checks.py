@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections import namedtuple
@@ -49,7 +48,6 @@ def affine(x, c):
 
 TOY = Exercise(
     name="affine",
-    chapter=1,
     signature="affine(x, c)",
     title="Toy",
     minutes=5,
@@ -603,13 +601,6 @@ def test_report_reads_as_html_in_any_colours():
     assert "<table" not in Report("f", 3, 1, "Wrong.")._repr_html_()
 
 
-def test_report_is_data():
-    data = json.loads(json.dumps(FAILED.to_dict()))
-    assert data["passed"] is False
-    assert data["score"] == 0.0
-    assert data["feedback"] == FAILED.feedback
-
-
 @pytest.mark.parametrize("report", [Report("f", 0, 0), Report("f", 2, 1), FAILED])
 def test_report_without_all_cases_right_has_not_passed(report):
     assert not report.passed
@@ -831,7 +822,7 @@ def test_an_error_that_cannot_be_written_is_an_error():
     assert outcome(fails).error == "BadError"
 
 
-ODD = [10**5000, np.longdouble(1), "x" * 10**6, [0] * 10**6]
+ODD = [10**5000, np.longdouble(1), "x" * 10**6, [0] * 10**4]
 
 
 @pytest.mark.parametrize("value", ODD, ids=["integer", "longdouble", "text", "list"])

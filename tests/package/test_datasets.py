@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import cnncourse.datasets as datasets
-from cnncourse.datasets import load_fashion_mnist, load_mnist
+from cnncourse.datasets import load_fashion_mnist, load_mnist, load_part
 
 # MNIST: MD5 of the unpacked files as published; Fashion-MNIST: of the files of Debian's package.
 MD5 = {
@@ -155,3 +155,25 @@ def test_missing_file_and_folder_are_named(folder):
         load_mnist(data_dir=folder)
     with pytest.raises(FileNotFoundError, match=r"nowhere is not a folder \(from `data_dir`\)"):
         load_mnist(data_dir=folder / "nowhere")
+
+
+def test_load_part_is_a_part_of_the_file_in_its_order():
+    images, labels = load_part("fashion_mnist", 700, 30)
+    path = Path(datasets.__file__).parent / "fashion_mnist" / IMAGES
+    content = gzip.decompress(path.read_bytes())
+    # The layout by hand: 16 bytes of header, then 784 for each picture.
+    expected = torch.frombuffer(
+        bytearray(content[16 + 784 * 700 : 16 + 784 * 730]), dtype=torch.uint8
+    )
+    assert torch.equal((images * 255).round().byte(), expected.reshape(30, 1, 28, 28))
+    assert images.max() <= 1
+    kept = gzip.decompress(path.with_name(LABELS).read_bytes())[8 + 700 : 8 + 730]
+    assert labels.tolist() == list(kept)
+
+
+def test_unpack_writes_the_four_files_as_published(tmp_path):
+    datasets.unpack("mnist", tmp_path / "new")
+    written = {f"mnist/{p.name}": hashlib.md5(p.read_bytes()) for p in (tmp_path / "new").iterdir()}
+    assert {name: md5.hexdigest() for name, md5 in written.items()} == {
+        name: md5 for name, md5 in MD5.items() if name.startswith("mnist/")
+    }

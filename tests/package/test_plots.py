@@ -180,7 +180,7 @@ BAD = [
     (lambda: plots.image_grid(PICTURES, columns=0), "`columns` must be at least 1, got 0"),
     (lambda: plots.image_grid(PICTURES[:0]), r"at least one picture, got \(0, 4, 6\)"),
     (lambda: plots.image_grid(PICTURES[:, 0]), r"shape \(n, 1, h, w\), got \(5, 4, 6\)"),
-    (lambda: plots.kernels(PICTURES[0]), r"\(c_out, c_in, kh, kw\), got \(1, 4, 6\)"),
+    (lambda: plots.kernels(PICTURES[0]), r"\(o, c, kh, kw\), got \(1, 4, 6\)"),
     (lambda: plots.kernels(PICTURES[:0]), r"at least one picture, got \(0, 4, 6\)"),
     (lambda: plots.feature_maps(PICTURES), r"shape \(c, h, w\), got \(5, 1, 4, 6\)"),
     (lambda: plots.feature_maps(PICTURES[:, 0], ["one"]), "`titles` must be 5.*got 1"),

@@ -8,6 +8,7 @@ import inspect
 import pytest
 from IPython.core.formatters import DisplayFormatter
 
+from cnncourse import cross_correlation
 from cnncourse.source import Source, show_source
 
 
@@ -39,7 +40,7 @@ def body(code: str) -> list[str]:
 
 @pytest.mark.parametrize("name", ["corr1d", "corr2d", "corr3d", "corr2d_windows", "convolve2d"])
 def test_show_source_is_the_code_that_runs(name: str) -> None:
-    function = getattr(correlation, name)
+    function = getattr(cross_correlation, name)
     code = show_source(function).code
     assert body(code) == body(inspect.getsource(function))
     assert ast.get_docstring(ast.parse(code).body[0]) is None

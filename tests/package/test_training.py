@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from cnncourse.datasets import Split
@@ -100,6 +101,28 @@ def test_fit_learns_what_can_be_learned() -> None:
     assert history.validation_loss[-1] == evaluate(model, test).loss
     assert len(history.seconds) == 20
     assert min(history.seconds) > 0
+
+
+class LabelLooks(TorchDispatchMode):
+    """Count the searches for the smallest and the largest label."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        wanted = func in (torch.ops.aten.min.default, torch.ops.aten.max.default)
+        self.count += wanted and args[0].dtype == torch.int64
+        return func(*args, **(kwargs or {}))
+
+
+def test_fit_looks_at_the_range_of_the_labels_once_and_not_once_an_epoch() -> None:
+    counts = []
+    for epochs in (1, 4):
+        with LabelLooks() as looks:
+            fit(small_net(), blobs(), blobs(seed=1), epochs=epochs, device="cpu")
+        counts.append(looks.count)
+    assert counts == [4, 4]  # smallest and largest, of two splits
 
 
 def test_fit_shuffles_by_its_seed_alone() -> None:

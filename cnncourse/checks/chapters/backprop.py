@@ -1,4 +1,4 @@
-"""Exercises of chapter 10: gradients by hand, and a measurement to hold them against."""
+"""Gradients by hand, and a measurement to hold them against."""
 
 from __future__ import annotations
 
@@ -35,7 +35,6 @@ def signals(random: Generator) -> list[Case]:
 
 CONV1D_KERNEL_GRADIENT = Exercise(
     name="conv1d_kernel_gradient",
-    chapter=10,
     signature="conv1d_kernel_gradient(x, delta)",
     title="The gradient of a shared weight",
     minutes=20,
@@ -223,7 +222,6 @@ def _mean_over_images(delta, x, weight, stride, padding, right):
 
 CONV2D_BACKWARD = Exercise(
     name="conv2d_backward",
-    chapter=10,
     signature="conv2d_backward(grad_output, x, weight, stride, padding)",
     returns=("grad_x", "grad_weight", "grad_bias"),
     title="Backward through a convolution",
@@ -417,7 +415,6 @@ def _largest_size(window: Tensor) -> Tensor:
 
 MAX_POOL2D_BACKWARD = Exercise(
     name="max_pool2d_backward",
-    chapter=10,
     signature="max_pool2d_backward(grad_output, x, kernel_size, stride)",
     title="Backward through max-pooling",
     minutes=30,
@@ -558,7 +555,6 @@ def _slopes(
 
 NUMERIC_GRADIENT = Exercise(
     name="numeric_gradient",
-    chapter=10,
     signature="numeric_gradient(f, x, step)",
     title="A gradient by measurement",
     minutes=20,

@@ -1,4 +1,4 @@
-"""Exercises of chapter 5: many channels in, many channels out, and what they cost."""
+"""Many channels in, many channels out, and what they cost."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Generator, Tensor, nn
 
-from cnncourse.channels import conv1x1, conv2d, im2col, windows
+from cnncourse.channels import conv1x1, conv2d, im2col
 from cnncourse.checks.exercise import Case, Exercise, Mistake, decimals, whole_numbers
 from cnncourse.cross_correlation import convolve2d
-from cnncourse.padding_stride import layer_table
+from cnncourse.layer_table import layer_table
+from cnncourse.windows import windows
 
 # Shapes of x and weight, stride, padding: one thing more in each, then all of it together.
 WHOLE_LAYERS = [
@@ -44,13 +45,12 @@ def layers(random: Generator) -> list[Case]:
 
 CONV2D = Exercise(
     name="conv2d",
-    chapter=5,
     signature="conv2d(x, weight, bias, stride, padding)",
     title="A convolutional layer",
     minutes=35,
     difficulty="medium",
     points=4,
-    prerequisites=("`corr2d` of chapter 3", "stride and padding of chapter 4"),
+    prerequisites=("`corr2d` of [chapter](cross_correlation)", "stride and padding"),
     graded="values, shape and dtype for any number of channels, without torch's convolution",
     reference=conv2d,
     cases=layers,
@@ -186,7 +186,6 @@ def mixtures(random: Generator) -> list[Case]:
 
 CONV1X1 = Exercise(
     name="conv1x1",
-    chapter=5,
     signature="conv1x1(x, weight)",
     title="A dense layer in every pixel",
     minutes=15,
@@ -280,7 +279,6 @@ def windowed(random: Generator) -> list[Case]:
 
 IM2COL = Exercise(
     name="im2col",
-    chapter=5,
     signature="im2col(x, kh, kw)",
     title="Windows as columns",
     minutes=25,
@@ -288,7 +286,6 @@ IM2COL = Exercise(
     points=3,
     prerequisites=("`reshape` and `permute`",),
     graded="values, shape and dtype for windows of any size, without torch's unfold function",
-    covers=("d2l 7.4, exercise 5",),
     reference=lambda x, kh, kw: im2col(x, (kh, kw)),
     cases=windowed,
     forbidden=("im2col",),
@@ -396,7 +393,6 @@ def _otherwise(item: int, formula: Callable) -> Callable:
 
 CONV_COST = Exercise(
     name="conv_cost",
-    chapter=5,
     signature="conv_cost(c_in, c_out, kh, kw, h_out, w_out)",
     returns=("parameters", "multiply_adds"),
     title="What a layer costs",
@@ -405,7 +401,6 @@ CONV_COST = Exercise(
     points=2,
     prerequisites=("your `conv2d`",),
     graded="both whole numbers, for any sizes",
-    covers=("d2l 7.4, exercise 2.1",),
     reference=count,
     cases=sizes_of_layers,
     mistakes=(
@@ -507,15 +502,13 @@ def _added(k1: Tensor, k2: Tensor) -> Tensor:
 
 COMPOSE_KERNELS = Exercise(
     name="compose_kernels",
-    chapter=5,
     signature="compose_kernels(k1, k2)",
     title="Two layers in one",
     minutes=20,
     difficulty="medium",
     points=2,
-    prerequisites=("`corr2d` and `convolve2d` of chapter 3",),
+    prerequisites=("`corr2d` and `convolve2d` of [chapter](cross_correlation)",),
     graded="values, shape and dtype of the kernel, for any two sizes",
-    covers=("d2l 7.4, exercise 1.1", "d2l 7.4, exercise 1.2"),
     reference=convolve2d,
     cases=pairs_of_kernels,
     mistakes=(

@@ -1,4 +1,4 @@
-"""Exercises of chapter 3: cross-correlation, convolution, kernels by design and from data."""
+"""Cross-correlation, convolution, kernels by design and from data."""
 
 from __future__ import annotations
 
@@ -41,7 +41,6 @@ def pictures(random: Generator) -> list[Case]:
 
 CORR2D = Exercise(
     name="corr2d",
-    chapter=3,
     signature="corr2d(x, kernel)",
     title="Cross-correlation with two loops",
     minutes=15,
@@ -124,7 +123,6 @@ def _as_large(x: Tensor, kernel: Tensor, before: list[int]) -> Tensor:
 
 CONVOLVE2D = Exercise(
     name="convolve2d",
-    chapter=3,
     signature="convolve2d(x, kernel)",
     title="Convolution in full",
     minutes=15,
@@ -250,7 +248,6 @@ def _is_multiple(answers: tuple[float, float], direction: tuple[float, float]) -
 
 EDGE_KERNEL = Exercise(
     name="edge_kernel",
-    chapter=3,
     signature="edge_kernel(direction)",
     title="An edge detector for any direction",
     minutes=20,
@@ -258,7 +255,6 @@ EDGE_KERNEL = Exercise(
     points=2,
     prerequisites=("edge kernels",),
     graded="the kernel's answers to a flat picture and to a ramp, for any direction",
-    covers=("d2l 7.2, exercise 2.1",),
     reference=diagonal_difference,
     cases=lambda random: [
         Case((2.0, 1.0)),
@@ -300,7 +296,6 @@ def judge_second_derivative(kernel: Tensor) -> str:
 
 SECOND_DERIVATIVE_KERNEL = Exercise(
     name="second_derivative_kernel",
-    chapter=3,
     signature="second_derivative_kernel()",
     title="The second derivative",
     minutes=10,
@@ -308,7 +303,6 @@ SECOND_DERIVATIVE_KERNEL = Exercise(
     points=1,
     prerequisites=("the difference kernel (-1, 1)",),
     graded="the kernel's answers to a constant, to a ramp and to the square numbers",
-    covers=("d2l 7.2, exercise 2.2",),
     reference=lambda: torch.tensor([1.0, -2.0, 1.0]),
     cases=lambda random: [Case()],
     accepts=judge_second_derivative,
@@ -378,7 +372,6 @@ def _hide(
 
 LEARN_KERNEL = Exercise(
     name="learn_kernel",
-    chapter=3,
     signature="learn_kernel(x, y, kernel_size)",
     title="A kernel learned from one picture",
     minutes=30,

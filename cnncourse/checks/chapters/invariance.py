@@ -1,4 +1,4 @@
-"""Exercises of chapter 1: moving a picture, and measuring whether a function moves along."""
+"""Moving a picture, and measuring whether a function moves along."""
 
 from __future__ import annotations
 
@@ -54,7 +54,6 @@ def _shorter(x: Tensor, dy: int, dx: int) -> Tensor:
 
 TRANSLATE = Exercise(
     name="translate",
-    chapter=1,
     signature="translate(x, dy, dx)",
     title="Move a picture",
     minutes=15,
@@ -199,7 +198,6 @@ def _of_other(select: Callable[..., tuple[Tensor, Tensor]]) -> Callable[..., flo
 
 EQUIVARIANCE_ERROR = Exercise(
     name="equivariance_error",
-    chapter=1,
     signature="equivariance_error(f, x, dy, dx)",
     title="Does it move along?",
     minutes=15,
@@ -207,7 +205,6 @@ EQUIVARIANCE_ERROR = Exercise(
     points=2,
     prerequisites=("`torch.roll`", "the length of a vector"),
     graded="one number for functions and layers that move along, and for some that do not",
-    covers=("d2l 7.1, exercise 5",),
     reference=relative_error,
     cases=functions_and_moves,
     functions={

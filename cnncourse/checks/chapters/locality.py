@@ -1,4 +1,4 @@
-"""Exercises of chapter 2: a convolution as a matrix, how far a stack sees, what sharing saves."""
+"""A convolution as a matrix, how far a stack sees, what sharing saves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import torch
 from torch import Generator, Tensor
 
 from cnncourse.checks.exercise import Case, Exercise, Mistake, decimals, whole_numbers
-from cnncourse.locality import conv_matrix, receptive_field
+from cnncourse.locality import conv_matrix
+from cnncourse.receptive_field import receptive_field
 
 # Kernel, then height and width of the picture.
 KERNELS = [
@@ -87,7 +88,6 @@ def _row_for_every_pixel(kernel: Tensor, h: int, w: int) -> Tensor:
 
 CONV_MATRIX = Exercise(
     name="conv_matrix",
-    chapter=2,
     signature="conv_matrix(kernel, h, w)",
     title="Convolution is a matrix",
     minutes=25,
@@ -218,7 +218,6 @@ def _backwards(kernel_sizes: Sequence[int], strides: Sequence[int], size: Callab
 
 RECEPTIVE_FIELD = Exercise(
     name="receptive_field",
-    chapter=2,
     signature="receptive_field(kernel_sizes, strides)",
     title="How far does a stack see?",
     minutes=20,
@@ -338,7 +337,6 @@ def _plus(counts: tuple[int, ...], more: tuple[int, ...]) -> tuple[int, ...]:
 
 PARAMETER_COUNT = Exercise(
     name="parameter_count",
-    chapter=2,
     signature="parameter_count(height, width, channels, kernel_size)",
     title="What looking nearby saves",
     minutes=15,

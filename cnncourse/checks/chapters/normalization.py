@@ -1,4 +1,4 @@
-"""Exercises of chapter 9: batch and group normalization, and a layer that disappears."""
+"""Batch and group normalization, and a layer that disappears."""
 
 from __future__ import annotations
 
@@ -96,7 +96,6 @@ def _far_from_zero(random: Generator, *shape: int) -> Tensor:
 
 BATCH_NORM = Exercise(
     name="batch_norm",
-    chapter=9,
     signature="batch_norm(x, weight, bias, eps)",
     title="Batch normalization in training",
     minutes=20,
@@ -219,7 +218,6 @@ def lite_batches(random: Generator) -> list[Case]:
 
 BATCH_NORM_LITE = Exercise(
     name="batch_norm_lite",
-    chapter=9,
     signature="batch_norm_lite(x, part, eps)",
     title="Half a batch normalization",
     minutes=10,
@@ -227,7 +225,6 @@ BATCH_NORM_LITE = Exercise(
     points=1,
     prerequisites=("your `batch_norm`",),
     graded="values, shape and dtype of both halves, without torch's normalizations",
-    covers=("d2l 8.5, exercise 4",),
     reference=batch_norm_lite,
     cases=lite_batches,
     forbidden=DONE_ALREADY,
@@ -332,7 +329,6 @@ def _interleaved(x: Tensor, groups: int, eps: float) -> Tensor:
 
 GROUP_NORM = Exercise(
     name="group_norm",
-    chapter=9,
     signature="group_norm(x, groups, weight, bias, eps)",
     title="Group normalization",
     minutes=20,
@@ -495,7 +491,6 @@ def _fold_bias(
 
 FOLD_BATCH_NORM = Exercise(
     name="fold_batch_norm",
-    chapter=9,
     signature="fold_batch_norm(weight, bias, mean, var, gamma, beta, eps)",
     returns=("weight", "bias"),
     title="A layer that disappears",

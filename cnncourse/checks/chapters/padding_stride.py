@@ -1,4 +1,4 @@
-"""Exercises of chapter 4: what size comes out, how to keep it, and what to put around a picture."""
+"""What size comes out, how to keep it, and what to put around a picture."""
 
 from __future__ import annotations
 
@@ -41,7 +41,6 @@ def _span(k: int, dilation: int) -> int:
 
 OUTPUT_SIZE = Exercise(
     name="output_size",
-    chapter=4,
     signature="output_size(n, k, stride, padding, dilation)",
     title="What size comes out?",
     minutes=15,
@@ -49,7 +48,6 @@ OUTPUT_SIZE = Exercise(
     points=2,
     prerequisites=("padding, stride and dilation",),
     graded="one whole number, also where the last step does not come out even",
-    covers=("d2l 7.3, exercise 1",),
     reference=conv_output_size,
     cases=axes,
     mistakes=(
@@ -130,7 +128,6 @@ OUTPUT_SIZE = Exercise(
 
 SAME_PADDING = Exercise(
     name="same_padding",
-    chapter=4,
     signature="same_padding(k, dilation)",
     title="Keep the size",
     minutes=10,
@@ -241,7 +238,6 @@ def _unturned(x: Tensor, p: int) -> Tensor:
 
 REFLECT_PAD = Exercise(
     name="reflect_pad",
-    chapter=4,
     signature="reflect_pad(x, p)",
     title="A mirror at the border",
     minutes=25,
@@ -249,7 +245,6 @@ REFLECT_PAD = Exercise(
     points=2,
     prerequisites=("slicing a tensor", "`flip`"),
     graded="values, shape and dtype, without torch's reflection padding",
-    covers=("d2l 7.3, exercise 3",),
     reference=reflected,
     cases=borders,
     forbidden=("reflection_pad",),

@@ -1,4 +1,4 @@
-"""Exercises of chapter 6: the largest number of a window, its mean, and what ReLU can build."""
+"""The largest number of a window, its mean, and what ReLU can build."""
 
 from __future__ import annotations
 
@@ -50,13 +50,12 @@ def _everywhere(pooled: Tensor, dim: int) -> Tensor:
 
 MAX_POOL2D = Exercise(
     name="max_pool2d",
-    chapter=6,
     signature="max_pool2d(x, kernel_size, stride)",
     title="Max pooling",
     minutes=20,
     difficulty="easy",
     points=2,
-    prerequisites=("the output size of chapter 4",),
+    prerequisites=("the output size of [chapter](padding_stride)",),
     graded="values, shape and dtype for any window and any stride, without torch's pooling",
     reference=max_pool2d,
     cases=pools,
@@ -146,7 +145,6 @@ def _hanging(x: Tensor, kernel_size: int, stride: int, fill: float) -> Tensor:
 
 MIN_POOL2D = Exercise(
     name="min_pool2d",
-    chapter=6,
     signature="min_pool2d(x, kernel_size, stride)",
     title="Min pooling for free",
     minutes=5,
@@ -154,7 +152,6 @@ MIN_POOL2D = Exercise(
     points=1,
     prerequisites=("your `max_pool2d`",),
     graded="values, shape and dtype, without any function that takes a minimum",
-    covers=("d2l 7.5, exercise 6",),
     reference=lambda x, kernel_size, stride: -max_pool2d(-x, kernel_size, stride),
     cases=pools,
     forbidden=("min", "sort", "topk"),
@@ -200,16 +197,14 @@ def mean_kernels(channels: int, k: int) -> tuple[Tensor, int]:
 
 AVG_POOL_AS_CONV = Exercise(
     name="avg_pool_as_conv",
-    chapter=6,
     signature="avg_pool_as_conv(channels, k)",
     returns=("weight", "groups"),
     title="Average pooling as a convolution",
     minutes=15,
     difficulty="medium",
     points=2,
-    prerequisites=("groups of chapter 5",),
+    prerequisites=("groups of [chapter](channels)",),
     graded="shape and values of weight, and the number of groups",
-    covers=("d2l 7.5, exercise 1",),
     reference=mean_kernels,
     cases=lambda random: [
         Case(1, 2),
@@ -306,7 +301,6 @@ def pairs_of_numbers(random: Generator) -> list[Case]:
 
 MAX_WITH_RELU = Exercise(
     name="max_with_relu",
-    chapter=6,
     signature="max_with_relu(a, b)",
     title="The larger of two, with ReLU alone",
     minutes=10,
@@ -314,7 +308,6 @@ MAX_WITH_RELU = Exercise(
     points=2,
     prerequisites=("ReLU",),
     graded="values, shape and dtype for tensors of any shape, from torch.relu, + and - alone",
-    covers=("d2l 7.5, exercise 3.1",),
     reference=larger,
     cases=pairs_of_numbers,
     forbidden=COMPARISONS,
@@ -390,7 +383,6 @@ def _overlapping(x: Tensor) -> Tensor:
 
 MAX_POOL_WITH_RELU = Exercise(
     name="max_pool_with_relu",
-    chapter=6,
     signature="max_pool_with_relu(x)",
     title="Max pooling from convolutions and ReLU",
     minutes=25,
@@ -398,7 +390,6 @@ MAX_POOL_WITH_RELU = Exercise(
     points=3,
     prerequisites=("your `max_with_relu`", "slices with a step, or convolutions with stride 2"),
     graded="values, shape and dtype, from slices or convolutions and ReLU alone",
-    covers=("d2l 7.5, exercise 3.2",),
     reference=largest_of_four,
     cases=quarters,
     forbidden=COMPARISONS,

@@ -1,4 +1,4 @@
-"""Exercises of chapter 7: how often a class survives a shift, and a filter that helps."""
+"""How often a class survives a shift, and a filter that helps."""
 
 from __future__ import annotations
 
@@ -108,13 +108,12 @@ def _with_centre(votes: Tensor) -> Tensor:
 
 SHIFT_CONSISTENCY = Exercise(
     name="shift_consistency",
-    chapter=7,
     signature="shift_consistency(model, images, max_shift, translate)",
     title="Does the class survive a shift?",
     minutes=30,
     difficulty="hard",
     points=4,
-    prerequisites=("`translate` of chapter 1", "argmax of scores"),
+    prerequisites=("`translate` of [chapter](invariance)", "argmax of scores"),
     graded="the exact share, for several classifiers, image sizes and largest shifts",
     reference=lambda model, images, m, move: shift_consistency(model, images, m),
     cases=classifiers,
@@ -241,13 +240,15 @@ MEAN = torch.full((3,), 1 / 3, dtype=torch.float64)
 
 BLUR_POOL = Exercise(
     name="blur_pool",
-    chapter=7,
     signature="blur_pool(x, stride)",
     title="Blur before you skip",
     minutes=20,
     difficulty="medium",
     points=2,
-    prerequisites=("groups of chapter 5", "reflection padding of chapter 4"),
+    prerequisites=(
+        "groups of [chapter](channels)",
+        "reflection padding of [chapter](padding_stride)",
+    ),
     graded="values, shape and dtype for any size and stride",
     reference=lambda x, stride: blur_pool2d(x, 3, stride),
     cases=blurs,

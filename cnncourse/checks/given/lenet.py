@@ -1,41 +1,28 @@
-"""Chapter 8: pictures, models to train, and a short training that shows what a model is worth."""
+"""Pictures, models to train, and a short training that shows what a model is worth."""
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable
-from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from cnncourse import datasets
 from cnncourse.checks.run import Operators
+from cnncourse.datasets import load_part
 
 TRAINED, HELD_BACK = 800, 500
 EPOCHS, BATCH, RATE, MOMENTUM, WARM_UP = 3, 20, 0.02, 0.9, 0.4
 
 
 def pictures(first: int, count: int) -> Tensor:
-    """Read pictures of Fashion-MNIST's training file, (count, 1, 28, 28) in [0, 1].
-
-    Only the head of the file is unpacked: the whole of it takes most of a second.
-    """
-    pixels = _read("train-images-idx3-ubyte.gz", 16 + 784 * first, 784 * count)
-    return pixels.reshape(count, 1, 28, 28).float() / 255
+    """Load pictures of Fashion-MNIST, (count, 1, 28, 28); to load all takes most of a second."""
+    return load_part("fashion_mnist", first, count).images
 
 
 def labels(first: int, count: int) -> Tensor:
-    """Read the labels of these pictures, (count,) in 0..9."""
-    return _read("train-labels-idx1-ubyte.gz", 8 + first, count).long()
-
-
-def _read(file: str, first: int, count: int) -> Tensor:
-    with gzip.open(Path(datasets.__file__).parent / "fashion_mnist" / file) as stream:
-        data = stream.read(first + count)[first:]
-    return torch.from_numpy(np.frombuffer(data, np.uint8).copy())
+    """Load the labels of these pictures, (count,) in 0..9."""
+    return load_part("fashion_mnist", first, count).labels
 
 
 def try_model(answer: Callable) -> object:

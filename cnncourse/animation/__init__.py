@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
+from importlib.resources import files
 from itertools import product
 
 from jaxtyping import Float
@@ -18,92 +19,10 @@ from cnncourse.cross_correlation import corr2d
 
 MAX_SIDE = 8  # columns and rows of an image that a phone shows without scrolling
 
-STYLE = """
-.sliding { border: 1px solid rgb(128 128 128 / 0.5); border-radius: 6px; padding: 0.8rem 1rem;
-  font-family: var(--pst-font-family-base, system-ui, sans-serif); font-size: 1rem;
-  line-height: 1.5; color: inherit }
-.sliding .sliding-grids { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start }
-.sliding .sliding-grids table { border-collapse: collapse; width: auto; margin: 0; border: 0;
-  color: inherit; font-size: 1rem; table-layout: fixed }
-.sliding .sliding-grids caption { caption-side: top; padding: 0 0 0.3rem; text-align: left;
-  white-space: nowrap; color: inherit; font-size: 0.9rem }
-.sliding .sliding-grids tbody tr { background: transparent; border: 0 }
-.sliding .sliding-grids tbody td { border: 1px solid rgb(128 128 128 / 0.8); padding: 0;
-  width: 2.1rem; min-width: 2.1rem; height: 2.5rem; text-align: center; vertical-align: middle;
-  line-height: 1.1; color: inherit; background: transparent }
-.sliding .sliding-grids td[data-weight]::after { content: "×" attr(data-weight); display: block;
-  font-size: 0.75rem }
-.sliding .sliding-grids td.sliding-on { outline: 3px solid; outline-offset: -3px; font-weight: bold;
-  background: rgb(230 159 0 / 0.25) }
-.sliding p { margin: 0.8rem 0; overflow-wrap: anywhere }
-.sliding .sliding-controls { display: flex; flex-wrap: wrap; gap: 0.5rem; align-items: center }
-.sliding .sliding-controls button { font: inherit; color: inherit; background: transparent;
-  border: 1px solid; border-radius: 6px; padding: 0.25rem 0.7rem; cursor: pointer }
-.sliding .sliding-controls button[aria-disabled="true"] { border-style: dashed; cursor: default }
-.sliding .sliding-controls :focus-visible { outline: 3px solid; outline-offset: 2px }
-.sliding .sliding-controls label { display: flex; gap: 0.5rem; align-items: center }
-.sliding .sliding-controls input { width: 8rem; min-height: 1.5rem }
-.sliding details { margin-top: 0.6rem }
-.sliding details ol { margin: 0.4rem 0 0; padding-left: 2rem }
-@media (width < 30rem) { .sliding p { min-height: 3em } }
-@media (prefers-reduced-motion: reduce) { .sliding .sliding-play { display: none } }
-"""
-
+FOLDER = files(__name__)
+STYLE = FOLDER.joinpath("sliding.css").read_text("utf-8")
 # Without the attribute of its controls, JupyterLab takes the arrow keys for itself.
-SCRIPT = """
-for (const box of document.querySelectorAll(".sliding:not([data-ready])")) {
-  box.dataset.ready = "";
-  const find = (name) => box.querySelector(`.sliding-${name}`);
-  const cells = (name) => [...find(name).rows].map((row) => [...row.cells]);
-  const [image, kernel, output] = [cells("image"), cells("kernel"), cells("output").flat()];
-  const words = [...box.querySelectorAll("li")].map((item) => item.textContent);
-  const columns = image[0].length - kernel[0].length + 1, last = words.length - 1;
-  const button = (text) => `<button type="button" class="sliding-${text.toLowerCase()}"
-    data-lm-suppress-shortcuts="true">${text}</button>`;
-  find("text").insertAdjacentHTML("afterend", `<div class="sliding-controls">
-    ${button("Previous")}${button("Next")}${button("Play")}<label>Step <input type="range"
-    class="sliding-range" max="${last}" data-lm-suppress-shortcuts="true"></label></div>`);
-  const [text, play, range] = [find("text"), find("play"), find("range")];
-  let step = 0, timer = null;
-
-  function show(next) {
-    step = Math.max(0, Math.min(last, next));
-    const [top, left] = [Math.floor(step / columns), step % columns];
-    image.forEach((row, i) => row.forEach((cell, j) => {
-      const weight = kernel[i - top]?.[j - left]?.textContent;
-      cell.classList.toggle("sliding-on", weight !== undefined);
-      if (weight === undefined) delete cell.dataset.weight;
-      else cell.dataset.weight = weight;
-    }));
-    output.forEach((cell, k) => {
-      cell.textContent = k > step ? "" : words[k].split("= ").pop();
-      cell.classList.toggle("sliding-on", k === step);
-    });
-    text.textContent = `Step ${step + 1} of ${last + 1}. ${words[step]}`;
-    range.value = step;
-    range.setAttribute("aria-valuetext", `${step + 1} of ${last + 1}`);
-    find("previous").setAttribute("aria-disabled", step === 0);
-    find("next").setAttribute("aria-disabled", step === last);
-    if (step === last) stop();
-  }
-  function stop() {
-    clearInterval(timer);
-    timer = null;
-    play.textContent = "Play";
-  }
-  function start() {
-    if (step === last) show(0);
-    timer = setInterval(() => (box.isConnected ? show(step + 1) : stop()), 1500);
-    play.textContent = "Pause";
-  }
-  find("previous").onclick = () => { stop(); show(step - 1); };
-  find("next").onclick = () => { stop(); show(step + 1); };
-  range.oninput = () => { stop(); show(Number(range.value)); };
-  play.onclick = () => (timer === null ? start() : stop());
-  for (const mark of box.querySelectorAll("b")) mark.replaceWith(mark.textContent);
-  show(0);
-}
-"""
+SCRIPT = FOLDER.joinpath("sliding.js").read_text("utf-8")
 
 
 @dataclass(frozen=True)
@@ -213,7 +132,8 @@ def _page(window: SlidingWindow) -> str:
     first = f"Step 1 of {len(window.steps)}. {window.steps[0]}"
     return f"""\
 <div class="sliding" role="group" aria-label="Sliding window: kernel of {kh} by {kw}, image of \
-{h} by {w}"><style>{STYLE}</style>
+{h} by {w}"><style>
+{STYLE}</style>
 <div class="sliding-grids">
 {_image(window)}
 {_table("kernel", "Kernel", _cells(window.kernel))}
@@ -221,7 +141,8 @@ def _page(window: SlidingWindow) -> str:
 </div>
 <p class="sliding-text" role="status">{escape(first)}</p>
 <details><summary>All steps in words</summary><ol>{steps}</ol></details>
-<script>{SCRIPT}</script></div>"""
+<script>
+{SCRIPT}</script></div>"""
 
 
 def _image(window: SlidingWindow) -> str:

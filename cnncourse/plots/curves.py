@@ -1,0 +1,221 @@
+"""Numbers against an epoch, a layer, a time or a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.ticker import MaxNLocator
+from torch import Tensor
+
+from cnncourse.lenet import LayerScale
+from cnncourse.plots.style import (
+    COLOURS,
+    LINES,
+    Figure,
+    check_choice,
+    check_curves,
+    check_filled,
+    curve,
+    name_curves,
+    one_axes,
+)
+from cnncourse.training import History
+
+# What the y axis of a training curve says.
+MEASURES = {
+    "train_loss": "training loss (nats)",
+    "train_accuracy": "training accuracy",
+    "validation_loss": "validation loss (nats)",
+    "validation_accuracy": "validation accuracy",
+}
+SCALES = {
+    "activation": "standard deviation of the output",
+    "signal": "spread of the output over images",
+    "gradient": "standard deviation of the gradient",
+    "weight_gradient": "standard deviation of the weight gradient",
+}
+
+
+def training_curves(
+    histories: Mapping[str, History | Sequence[float]], measure: str = "validation_accuracy"
+) -> Figure:
+    """Draw one curve a run against the epoch, each named at its end.
+
+    Parameters
+    ----------
+    histories : mapping from name to History or numbers
+        A `History` gives its ``measure``; a list is drawn as it is, first epoch first.
+    measure : str
+        ``train_loss``, ``train_accuracy``, ``validation_loss`` or ``validation_accuracy``.
+
+    Returns
+    -------
+    Figure
+        With one axes.
+
+    Raises
+    ------
+    ValueError
+        If ``measure`` is none of the four, there is no run, more than seven, or an empty one.
+
+    Examples
+    --------
+    >>> figure = training_curves({"a": [0.5, 0.7], "b": [0.4, 0.8]})
+    >>> figure.axes[0].get_ylabel()
+    'validation accuracy'
+    """
+    check_choice("measure", measure, MEASURES)
+    curves = {
+        name: getattr(run, measure) if isinstance(run, History) else list(run)
+        for name, run in histories.items()
+    }
+    check_curves("histories", curves)
+    figure, axes = one_axes()
+    for i, (name, values) in enumerate(curves.items()):
+        curve(axes, i, range(1, len(values) + 1), values, name)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.set(xlabel="epoch", ylabel=MEASURES[measure])
+    name_curves(axes)
+    return figure
+
+
+def layer_scale_curves(
+    scales: Mapping[str, Sequence[LayerScale]], measure: str = "signal"
+) -> Figure:
+    """Draw a quantity of every layer on a log axis, one curve a network.
+
+    Layers without the quantity, such as a pooling layer's weight gradient, are left out.
+
+    Parameters
+    ----------
+    scales : mapping from name to list of LayerScale
+        What `layer_scales` returned; the networks must have the same layers.
+    measure : str
+        ``activation``, ``signal``, ``gradient`` or ``weight_gradient``.
+
+    Returns
+    -------
+    Figure
+        With one axes; layers from input to output along x.
+
+    Raises
+    ------
+    ValueError
+        If ``measure`` is none of the four, the layers differ, or there is no network, more than
+        seven, or one without the quantity.
+
+    Examples
+    --------
+    >>> scales = [LayerScale("conv1", 1.0, 0.5, 1e-3, 0.1), LayerScale("a", 0.2, 0.1, 1e-3, None)]
+    >>> layer_scale_curves({"sigmoid": scales}).axes[0].get_yscale()
+    'log'
+    """
+    check_choice("measure", measure, SCALES)
+    kept = {
+        name: [layer for layer in layers if getattr(layer, measure) is not None]
+        for name, layers in scales.items()
+    }
+    check_curves("scales", kept)
+    names = [[layer.name for layer in layers] for layers in kept.values()]
+    if any(other != names[0] for other in names):
+        raise ValueError(f"`scales` must hold networks with the same layers, got {names}")
+    figure, axes = one_axes()
+    for i, (name, layers) in enumerate(kept.items()):
+        values = [getattr(layer, measure) for layer in layers]
+        curve(axes, i, range(len(values)), values, name)
+    axes.set_xticks(range(len(names[0])), names[0], rotation=45, ha="right")
+    axes.set(xlabel="layer, from input to output", ylabel=SCALES[measure], yscale="log")
+    name_curves(axes)
+    return figure
+
+
+def seed_strip(values: Mapping[str, Sequence[float]], label: str = "test accuracy") -> Figure:
+    """Draw each seed's result as a dot, and each variant's mean with its spread.
+
+    The bar reaches one sample standard deviation (n - 1) to either side of the mean; a variant with
+    one seed has none. Variants stand from top to bottom in the order given.
+
+    Parameters
+    ----------
+    values : mapping from variant to numbers
+        One number a seed.
+    label : str
+        What the numbers are.
+
+    Returns
+    -------
+    Figure
+        With one axes.
+
+    Raises
+    ------
+    ValueError
+        If there is no variant or one without numbers.
+
+    Examples
+    --------
+    >>> axes = seed_strip({"sigmoid": [0.7, 0.72], "ReLU": [0.88, 0.89]}).axes[0]
+    >>> [tick.get_text() for tick in axes.get_yticklabels()]
+    ['sigmoid', 'ReLU']
+    """
+    check_filled("values", values)
+    figure = Figure(figsize=(6.4, 0.8 + 0.45 * len(values)), layout="constrained")
+    axes = figure.add_subplot()
+    for row, numbers in enumerate(values.values()):
+        mean, spread = np.mean(numbers), np.std(numbers, ddof=1) if len(numbers) > 1 else 0
+        axes.plot(numbers, [row] * len(numbers), "o", color=COLOURS[0], mfc="none", alpha=0.8)
+        axes.errorbar(mean, row, xerr=spread or None, fmt="|", color="black", ms=14, capsize=4)
+        note = f"{mean:.3f} ± {spread:.3f}" if len(numbers) > 1 else f"{mean:.3f}"
+        axes.annotate(note, (mean, row), (0, 9), textcoords="offset points", ha="center", size=8)
+    axes.set_yticks(range(len(values)), list(values))
+    axes.set(xlabel=f"{label} (dot: one seed; bar: mean ± standard deviation)")
+    axes.set_ylim(len(values) - 0.5, -0.7)
+    axes.margins(x=0.12)  # the notes are wider than the dots
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def signals(
+    curves: Mapping[str, tuple[int, Float[Tensor, " w"]]], dots: str = "", label: str = "value"
+) -> Figure:
+    """Draw signals against time, each named at its end, one of them as dots.
+
+    Parameters
+    ----------
+    curves : mapping from name to (int, Tensor of shape (w,))
+        Time of the first number, and the numbers, one a time step.
+    dots : str, default ""
+        Name of a signal that is drawn as dots without a line, such as noisy readings.
+    label : str
+        What the numbers are.
+
+    Returns
+    -------
+    Figure
+        With one axes.
+
+    Raises
+    ------
+    ValueError
+        If there is no signal, more than seven or an empty one, or ``dots`` names none of them.
+
+    Examples
+    --------
+    >>> import torch
+    >>> figure = signals({"readings": (0, torch.rand(9)), "mean": (2, torch.rand(7))}, "readings")
+    >>> [len(line.get_xdata()) for line in figure.axes[0].lines]
+    [9, 7]
+    """
+    check_curves("curves", {name: values for name, (_, values) in curves.items()})
+    if dots:
+        check_choice("dots", dots, curves)
+    figure, axes = one_axes()
+    for i, (name, (start, values)) in enumerate(curves.items()):
+        times = range(start, start + len(values))
+        style = {"ls": "", "marker": ".", "alpha": 0.6} if name == dots else {"ls": LINES[i]}
+        axes.plot(times, values.detach().cpu().numpy(), color=COLOURS[i], label=name, **style)
+    axes.set(xlabel="time step", ylabel=label)
+    name_curves(axes)
+    return figure

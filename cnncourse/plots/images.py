@@ -1,0 +1,194 @@
+"""Pictures, kernels and feature maps as tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from jaxtyping import Float
+from matplotlib.colors import CenteredNorm
+from torch import Tensor
+
+from cnncourse._arguments import check_integer
+from cnncourse.plots.style import Figure, check_filled
+
+
+def image_grid(
+    images: Float[Tensor, "n 1 h w"], titles: Sequence[str] | None = None, columns: int = 8
+) -> Figure:
+    """Draw grey images in rows, black for 0 and white for 1.
+
+    Parameters
+    ----------
+    images : Tensor, float, (n, 1, h, w)
+        Values in [0, 1]; what lies outside is drawn as 0 or 1.
+    titles : sequence of str, optional
+        One for each image.
+    columns : int
+        Images a row, at least 1.
+
+    Returns
+    -------
+    Figure
+        With n axes.
+
+    Raises
+    ------
+    ValueError
+        If ``images`` has another shape or holds none, the titles are not n, or ``columns`` is not
+        positive.
+
+    Examples
+    --------
+    >>> import torch
+    >>> len(image_grid(torch.rand(5, 1, 28, 28), titles="abcde", columns=3).axes)
+    5
+    """
+    if images.ndim != 4 or images.shape[1] != 1:
+        raise ValueError(f"`images` must have shape (n, 1, h, w), got {tuple(images.shape)}")
+    return _tiles("images", images[:, 0], titles, columns, cmap="gray", vmin=0, vmax=1)
+
+
+def kernels(weight: Float[Tensor, "o c kh kw"], columns: int = 8) -> Figure:
+    """Draw every kernel of a convolution on one grey scale: zero is mid-grey, negative is darker.
+
+    Parameters
+    ----------
+    weight : Tensor, float, (o, c, kh, kw)
+        Such as ``model.conv1.weight``.
+    columns : int
+        Kernels a row, at least 1.
+
+    Returns
+    -------
+    Figure
+        With o * c axes, each named "o,c" by output and input channel, and a colour bar.
+
+    Raises
+    ------
+    ValueError
+        If ``weight`` has not four dimensions or holds no kernel, or ``columns`` is not positive.
+
+    Examples
+    --------
+    >>> import torch
+    >>> len(kernels(torch.randn(6, 1, 5, 5)).axes)
+    7
+    """
+    if weight.ndim != 4:
+        raise ValueError(f"`weight` must have shape (o, c, kh, kw), got {tuple(weight.shape)}")
+    channels_out, channels_in = weight.shape[:2]
+    names = [f"{o},{c}" for o in range(channels_out) for c in range(channels_in)]
+    limit = weight.detach().abs().max().item() if weight.numel() else 0
+    norm = CenteredNorm(halfrange=limit or 1)
+    # A map of two hues loses the sign in print; in grey, darker than the middle is negative.
+    figure = _tiles("weight", weight.flatten(0, 1), names, columns, cmap="gray", norm=norm)
+    figure.colorbar(figure.axes[0].images[0], ax=figure.axes, label="weight")
+    return figure
+
+
+def feature_maps(
+    maps: Float[Tensor, "c h w"], titles: Sequence[str] | None = None, columns: int = 8
+) -> Figure:
+    """Draw the channels that one image leaves in a layer, on one common scale.
+
+    Parameters
+    ----------
+    maps : Tensor, float, (c, h, w)
+        Such as ``model[:3](images)[0]``.
+    titles : sequence of str, optional
+        One for each map, in place of the number of its channel.
+    columns : int
+        Channels a row, at least 1.
+
+    Returns
+    -------
+    Figure
+        With c axes, each with its title, and a colour bar.
+
+    Raises
+    ------
+    ValueError
+        If ``maps`` has not three dimensions or holds no channel, ``titles`` are not as many, or
+        ``columns`` is not positive.
+
+    Examples
+    --------
+    >>> import torch
+    >>> len(feature_maps(torch.rand(6, 14, 14)).axes)
+    7
+    """
+    if maps.ndim != 3:
+        raise ValueError(f"`maps` must have shape (c, h, w), got {tuple(maps.shape)}")
+    low, high = (maps.min().item(), maps.max().item()) if maps.numel() else (0, 1)
+    names = titles if titles is not None else [f"channel {c}" for c in range(len(maps))]
+    # Viridis grows in lightness from end to end, so it is the same picture in grey.
+    figure = _tiles("maps", maps, names, columns, cmap="viridis", vmin=low, vmax=high)
+    figure.colorbar(figure.axes[0].images[0], ax=figure.axes, label="activation")
+    return figure
+
+
+def picture_and_maps(
+    picture: Float[Tensor, "h w"], maps: Mapping[str, Float[Tensor, "_ _"]]
+) -> Figure:
+    """Draw a picture and what kernels make of it: zero is mid-grey, negative is darker.
+
+    Parameters
+    ----------
+    picture : Tensor, float, (h, w)
+        Values in [0, 1], black for 0 and white for 1.
+    maps : mapping from name to Tensor, float, of two dimensions
+        Feature maps, drawn on one common scale; their sizes may differ.
+
+    Returns
+    -------
+    Figure
+        With an axes for the picture, one for each map, and a colour bar.
+
+    Raises
+    ------
+    ValueError
+        If there is no map, or the picture or a map has not two dimensions or is empty.
+
+    Examples
+    --------
+    >>> import torch
+    >>> figure = picture_and_maps(torch.rand(9, 8), {"left": torch.randn(9, 7)})
+    >>> [axes.get_title() for axes in figure.axes]
+    ['picture', 'left', '']
+    """
+    check_filled("maps", maps)
+    for name, value in [("picture", picture), *maps.items()]:
+        if value.ndim != 2 or value.numel() == 0:
+            raise ValueError(f"`{name}` must have shape (h, w), got {tuple(value.shape)}")
+    limit = max(value.detach().abs().max().item() for value in maps.values())
+    figure = Figure(figsize=(2.1 * (len(maps) + 1) + 0.6, 2.3), layout="constrained")
+    first, *others = figure.subplots(1, len(maps) + 1)
+    first.imshow(picture.detach().cpu().numpy(), cmap="gray", vmin=0, vmax=1)
+    norm = CenteredNorm(halfrange=limit or 1)
+    for axes, value in zip(others, maps.values(), strict=True):
+        axes.imshow(value.detach().cpu().numpy(), cmap="gray", norm=norm)
+    for axes, name in zip([first, *others], ["picture", *maps], strict=True):
+        axes.set_axis_off()
+        axes.set_title(name, size=9)
+    figure.colorbar(others[-1].images[0], ax=others, label="output")
+    return figure
+
+
+def _tiles(
+    name: str, pictures: Tensor, titles: Sequence[str] | None, columns: int, **drawing: object
+) -> Figure:
+    count = len(pictures)
+    check_integer("columns", columns, 1)
+    if pictures.numel() == 0:
+        raise ValueError(f"`{name}` must hold at least one picture, got {tuple(pictures.shape)}")
+    if titles is not None and len(titles) != count:
+        raise ValueError(f"`titles` must be {count}, one for each image, got {len(titles)}")
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(1.1 * columns + 0.9, 1.3 * rows), layout="constrained")
+    for i, picture in enumerate(pictures.detach().cpu()):
+        axes = figure.add_subplot(rows, columns, i + 1)
+        axes.imshow(picture.numpy(), interpolation="nearest", **drawing)
+        axes.set_axis_off()
+        axes.set_title(titles[i] if titles is not None else "", size=8, pad=3)
+    return figure
