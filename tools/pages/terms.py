@@ -1,8 +1,8 @@
 """The index of terms: a word of ``book/terms.txt`` that stands in bold is defined there.
 
-An author writes ``**im2col**`` where the word is introduced, which reads well everywhere, and adds a
-line ``im2col`` to the list. A term of the list that no page has in
-bold is an error of ``make book``.
+An author writes ``**im2col**`` where the word is introduced, which reads well everywhere, and adds
+a line ``im2col`` to the list. A term of the list that no page has in bold is an error of
+``make book``.
 """
 
 from __future__ import annotations
