@@ -11,6 +11,7 @@ SITE := _build/html/index.html
 # The tests run in one process for each core; with more threads than one they would wait.
 ONE_THREAD := OMP_NUM_THREADS=1
 CHAPTERS ?=
+EXPERIMENTS ?=
 SINCE ?=
 START := $(shell date +%s)
 
@@ -50,11 +51,12 @@ exercises: $(VENV)/ready ## write the learners' and the instructors' notebooks f
 mutants: $(VENV)/ready ## count the wrong answers that each exercise's check rejects and names
 	$(BIN)/python -m tests.exercises.mutants
 
-record: $(VENV)/ready ## train every recipe over several seeds again (about an hour; goes on where it stopped)
-	$(BIN)/python -m benchmarks.record_lenet
+record: $(VENV)/ready ## do the recorded trainings that are missing (EXPERIMENTS=lenet for one chapter)
+	$(BIN)/python -m experiments $(EXPERIMENTS)
 
-bench: $(VENV)/ready ## time the operators beside torch and d2l, and the grading of a class
+bench: $(VENV)/ready ## time operators and training beside torch and d2l, and the grading of a class
 	$(BIN)/python -m benchmarks.operators
+	$(BIN)/python -m benchmarks.training
 	$(BIN)/python grader/benchmarks/grading.py
 
 lock: ## write requirements.txt anew from requirements.in

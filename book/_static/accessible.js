@@ -1,7 +1,7 @@
 // Small repairs to the markup of the theme and of notebook outputs, for keyboards and screen readers.
 
 // A box that scrolls sideways must be reachable with the keyboard, and only while it does scroll.
-const BOXES = "pre, .cell_output .output, .pst-scrollable-table-container, mjx-container[display]";
+const BOXES = "pre, .cell_output .output, .pst-scrollable-table-container, div.math";
 
 function markScrollingBoxes() {
   for (const box of document.querySelectorAll(BOXES)) {
@@ -47,4 +47,3 @@ dropEmptyHeaders();
 markScrollingBoxes();
 window.addEventListener("resize", markScrollingBoxes);
 document.fonts?.ready.then(markScrollingBoxes);
-window.addEventListener("load", () => window.MathJax?.startup?.promise?.then(markScrollingBoxes));

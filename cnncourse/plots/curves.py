@@ -13,6 +13,8 @@ from cnncourse.lenet import LayerScale
 from cnncourse.plots.style import (
     COLOURS,
     LINES,
+    SMALL,
+    WIDTH,
     Figure,
     check_choice,
     check_curves,
@@ -31,10 +33,10 @@ MEASURES = {
     "validation_accuracy": "validation accuracy",
 }
 SCALES = {
-    "activation": "standard deviation of the output",
-    "signal": "spread of the output over images",
-    "gradient": "standard deviation of the gradient",
-    "weight_gradient": "standard deviation of the weight gradient",
+    "activation": "standard deviation\nof the output",
+    "signal": "spread of the output\nover images",
+    "gradient": "standard deviation\nof the gradient",
+    "weight_gradient": "standard deviation\nof the weight gradient",
 }
 
 
@@ -161,16 +163,18 @@ def seed_strip(values: Mapping[str, Sequence[float]], label: str = "test accurac
     ['sigmoid', 'ReLU']
     """
     check_filled("values", values)
-    figure = Figure(figsize=(6.4, 0.8 + 0.45 * len(values)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.8 + 0.45 * len(values)), layout="constrained")
     axes = figure.add_subplot()
     for row, numbers in enumerate(values.values()):
         mean, spread = np.mean(numbers), np.std(numbers, ddof=1) if len(numbers) > 1 else 0
         axes.plot(numbers, [row] * len(numbers), "o", color=COLOURS[0], mfc="none", alpha=0.8)
         axes.errorbar(mean, row, xerr=spread or None, fmt="|", color="black", ms=14, capsize=4)
         note = f"{mean:.3f} ± {spread:.3f}" if len(numbers) > 1 else f"{mean:.3f}"
-        axes.annotate(note, (mean, row), (0, 9), textcoords="offset points", ha="center", size=8)
+        axes.annotate(
+            note, (mean, row), (0, 9), textcoords="offset points", ha="center", size=SMALL
+        )
     axes.set_yticks(range(len(values)), list(values))
-    axes.set(xlabel=f"{label} (dot: one seed; bar: mean ± standard deviation)")
+    axes.set(xlabel=label)
     axes.set_ylim(len(values) - 0.5, -0.7)
     axes.margins(x=0.12)  # the notes are wider than the dots
     axes.spines[["top", "right"]].set_visible(False)

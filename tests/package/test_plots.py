@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 
 import matplotlib as mpl
@@ -10,6 +11,7 @@ import pytest
 import torch
 from IPython.core.formatters import DisplayFormatter
 from matplotlib.text import Text
+from PIL import Image
 
 from cnncourse import plots
 from cnncourse.lenet import LayerScale, LeNet, layer_scales
@@ -44,7 +46,7 @@ def test_every_figure_is_the_same_bytes_twice_and_touches_no_state(name: str) ->
     before = dict(mpl.rcParams)
     first, second = EVERY[name]()._repr_png_(), EVERY[name]()._repr_png_()
     assert first == second
-    assert first.startswith(b"\x89PNG")
+    assert first[0].startswith(b"\x89PNG")
     assert dict(mpl.rcParams) == before
     assert mpl._pylab_helpers.Gcf.get_all_fig_managers() == []
 
@@ -54,6 +56,25 @@ def test_every_figure_shows_in_a_notebook(name: str) -> None:
     formats, _ = DisplayFormatter().format(EVERY[name]())
     assert "image/png" in formats
     assert formats["text/plain"].startswith("<Figure size ")
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_figure_is_sharp_and_no_wider_than_a_page(name: str) -> None:
+    data, metadata = EVERY[name]()._repr_png_()
+    with Image.open(io.BytesIO(data)) as stored:
+        assert stored.width == 2 * metadata["width"] <= 2 * 624
+        shown = np.asarray(stored.convert("RGB"), dtype=int)
+    drawn = io.BytesIO()
+    EVERY[name]().savefig(drawn, format="png", dpi=240)
+    with Image.open(drawn) as image:
+        full = np.asarray(image.convert("RGB"), dtype=int)
+    assert abs(shown - full).max() <= 8  # of 255: fewer colours, the same picture
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_no_text_is_too_small_for_a_phone(name: str) -> None:
+    texts = [text for text in EVERY[name]().findobj(Text) if text.get_text()]
+    assert min(text.get_fontsize() for text in texts) >= 9
 
 
 @pytest.mark.parametrize(

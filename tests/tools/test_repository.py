@@ -351,6 +351,7 @@ def test_the_hook_is_make_check_and_downloads_nothing():
 
 def test_relative_links_of_the_furniture_lead_somewhere():
     for name in ("README.md", "CONTRIBUTING.md"):
-        targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / name).read_text())
+        text = re.sub(r"`[^`]*`", "", (ROOT / name).read_text())
+        targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
         missing = [target for target in targets if not (ROOT / target).exists()]
         assert missing == [], name
