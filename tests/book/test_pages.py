@@ -17,12 +17,8 @@ from PIL import Image
 from playwright.sync_api import Browser
 
 from cnncourse.checks.chapters import ORDER
-from tests.book.test_site import (
-    find_broken_links,
-    find_console_errors,
-    find_violations,
-    visiting,
-)
+from tests.book.guards import find_broken_links, find_console_errors, find_violations
+from tests.book.visits import visiting
 from tools.notebooks import chapters, read_text
 from tools.pages.figures import chapter_number
 from tools.pages.formulas import to_mathml
