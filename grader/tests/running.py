@@ -24,7 +24,7 @@ def command(*words: object) -> subprocess.CompletedProcess:
 
 
 def options(folder: Path, submissions: Path, **changes: object) -> Options:
-    """Grade chapter 3 into a folder."""
+    """Grade one chapter into a folder."""
     return replace(Options(submissions, folder / "grades.csv", SECRET, chapters=[3]), **changes)
 
 

@@ -26,6 +26,6 @@ def patterns(weight: Tensor) -> Callable[[Tensor], Tensor]:
 def zeros_come_in() -> Callable[[Tensor, int, int], Tensor]:
     """Return translate(images, dy, dx), for shifts up to the size of the images.
 
-    The exercise ``translate`` asks for shifts of any size: this is no answer to it.
+    An exercise asks for shifts of any size: this is no answer to it.
     """
     return lambda images, dy, dx: F.pad(images, (dx, -dx, dy, -dy))

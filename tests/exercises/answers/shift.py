@@ -247,6 +247,23 @@ def blur_single_precision_kernel(x, stride):
     return F.conv2d(padded, kernel.expand(x.shape[1], 1, 3, 3), stride=stride, groups=x.shape[1])
 
 
+# Wrong at an edge.
+
+
+def blur_short_steps(x, stride):
+    return blur_grouped(x, min(stride, 3))
+
+
+def blur_three_channels(x, stride):
+    y = blur_grouped(x, stride)
+    y[:, 3:] = 0
+    return y
+
+
+def blur_six_columns(x, stride):
+    return blur_grouped(x[..., :6], stride)
+
+
 RIGHT = {
     "shift_consistency": [
         *(consistency_pairs, consistency_loops, consistency_counter, consistency_padded),
@@ -285,5 +302,13 @@ WRONG = {
         (blur_rows_only, "Only rows are blurred"),
         (blur_mean_pool, "mean of each block"),
         (blur_single_precision_kernel, "stopped with RuntimeError"),
+        (blur_short_steps, ""),
+        (blur_three_channels, ""),
+        (blur_six_columns, ""),
     ],
+}
+
+# Wrong at an edge only: too few numbers, too many, too large, or of another dtype.
+EDGES = {
+    "blur_pool": [blur_short_steps, blur_three_channels, blur_six_columns],
 }
