@@ -32,8 +32,17 @@ function nameSources() {
   }
 }
 
+// What folds the pages below a chapter open is an arrow without words.
+function nameArrows() {
+  for (const arrow of document.querySelectorAll(".has-children > details > summary")) {
+    const chapter = arrow.closest(".has-children").querySelector("a").textContent.trim();
+    arrow.setAttribute("aria-label", `Pages below ${chapter}`);
+  }
+}
+
 nameSidebar();
 nameSources();
+nameArrows();
 dropEmptyHeaders();
 markScrollingBoxes();
 window.addEventListener("resize", markScrollingBoxes);

@@ -46,7 +46,7 @@ def is_accepted(call: str) -> bool:
     if program != "cnncourse":
         return exists(call)
     try:
-        cli.parser().parse_args(words)
+        cli.parser(cli.commands()).parse_args(words)
     except SystemExit as stop:
         return stop.code == 0
     return True
@@ -59,7 +59,9 @@ def exists(call: str) -> bool:
         return command in TARGETS
     if program == "nbgrader":
         return command in {name.replace("-", "_") for name in NbGraderApp.subcommands}
-    (group,) = [a for a in cli.parser()._actions if isinstance(a, argparse._SubParsersAction)]
+    (group,) = [
+        a for a in cli.parser(cli.commands())._actions if isinstance(a, argparse._SubParsersAction)
+    ]
     options = {word for word in words if word.startswith("--")}
     return command in group.choices and options <= set(
         group.choices[command]._option_string_actions
@@ -136,7 +138,8 @@ def parts(plan: str) -> list[str]:
 def test_sessions_fill_their_time_and_exercises_theirs():
     assert with_minutes(SYLLABUS) == SYLLABUS, "run `make exercises`"
     assert find_wrong_plans(SYLLABUS) == []
-    assert SYLLABUS.count("- In class, 90 minutes:") == SYLLABUS.count("- Goals:") == 20
+    sessions = len(re.findall(r"(?m)^\*\*(?:Session|Block) \d+, ", SYLLABUS))
+    assert SYLLABUS.count("- In class, 90 minutes:") == SYLLABUS.count("- Goals:") == sessions > 0
 
 
 def test_wrong_plans_are_found():

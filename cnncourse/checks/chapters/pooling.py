@@ -19,16 +19,20 @@ WHOLE_POOLS = [
     ((1, 2, 3, 6), 2, 3),
     ((2, 2, 5, 4), 3, 1),
     ((1, 2, 7, 6), 3, 2),
+    ((1, 1, 3, 3), 3, 1),
+    ((3, 1, 5, 7), 4, 1),
+    ((1, 1, 6, 11), 5, 4),
 ]
 FINE_POOLS = [((2, 3, 6, 5), 3, 2), ((1, 2, 5, 5), 2, 1)]
 
 
 def pools(random: Generator) -> list[Case]:
-    """Draw images of whole numbers, ties among them, one half below zero, then decimals."""
+    """Draw images of whole numbers, ties among them, two half below zero, then decimals."""
     whole = [Case(whole_numbers(random, *shape), *sizes) for shape, *sizes in WHOLE_POOLS]
-    below_zero = Case(half_below_zero(random), 2, 2)
+    # Far from zero too: a search that starts at -1000 or -1e9 starts too high.
+    below_zero = [Case(size * half_below_zero(random), 2, 2) for size in (1, 1e12)]
     fine = [Case(decimals(random, *shape), *sizes) for shape, *sizes in FINE_POOLS]
-    return [*whole, below_zero, *fine]
+    return [*whole, *below_zero, *fine]
 
 
 def half_below_zero(random: Generator) -> Tensor:
@@ -71,8 +75,9 @@ MAX_POOL2D = Exercise(
             lambda x, k, s: -max_pool2d(-x, k, s),
         ),
         Mistake(
-            "Where a window holds only negative numbers, its largest must not become 0: start from "
-            "the window's first number or from minus infinity.",
+            "Where a window holds only negative numbers, its largest must not become 0, or "
+            "whatever the search starts with: start from the window's first number or from minus "
+            "infinity.",
             lambda x, k, s: max_pool2d(x, k, s).relu(),
         ),
         Mistake(
@@ -92,8 +97,8 @@ MAX_POOL2D = Exercise(
             lambda x, k, s: max_pool2d(x, s, k),
         ),
         Mistake(
-            "The shape is right, but the windows lie one step apart: window (p, q) starts at row "
-            "p * stride and column q * stride.",
+            "The shape is right, but the windows lie one step apart: window (i, j) starts at row "
+            "i * stride and column j * stride.",
             _crowded,
         ),
         Mistake(
@@ -129,10 +134,10 @@ MAX_POOL2D = Exercise(
     hints=(
         "How many windows of side 3 with stride 2 fit into a side of 6? The rest of the side is "
         "dropped.",
-        "Window (p, q) is x[:, :, p * stride : p * stride + k, q * stride : q * stride + k]. Its "
+        "Window (i, j) is x[:, :, i * stride : i * stride + k, j * stride : j * stride + k]. Its "
         "largest number, for every image and channel at once, is .amax((2, 3)).",
-        "y = x.new_zeros(n, c, (h - k) // stride + 1, (w - k) // stride + 1), two loops over p and "
-        "q, and in them y[:, :, p, q] = window.amax((2, 3)).",
+        "y = x.new_zeros(n, c, (h - k) // stride + 1, (w - k) // stride + 1), two loops over i and "
+        "j, and in them y[:, :, i, j] = window.amax((2, 3)).",
     ),
 )
 
@@ -154,7 +159,7 @@ MIN_POOL2D = Exercise(
     graded="values, shape and dtype, without any function that takes a minimum",
     reference=lambda x, kernel_size, stride: -max_pool2d(-x, kernel_size, stride),
     cases=pools,
-    forbidden=("min", "sort", "topk"),
+    forbidden=("min", "sort", "topk", "kthvalue", "quantile"),
     mistakes=(
         Mistake("This is max pooling: change the sign of what goes in.", max_pool2d),
         Mistake(
@@ -175,7 +180,8 @@ MIN_POOL2D = Exercise(
             lambda x, k, s: -max_pool2d(-x.abs(), k, s),
         ),
         Mistake(
-            "Where a window holds only positive numbers, its smallest must not become 0.",
+            "Where a window holds only positive numbers, its smallest must not become 0, or "
+            "whatever the search starts with.",
             lambda x, k, s: -max_pool2d(-x, k, s).relu(),
         ),
         Mistake(
@@ -279,7 +285,9 @@ AVG_POOL_AS_CONV = Exercise(
 COMPARISONS = (
     *("max", "min", "where", "clamp", "abs", "sign", "sort", "topk", "heaviside", "pool"),
     *("aten.gt", "aten.ge", "aten.lt", "aten.le"),
-    *("logaddexp", "logsumexp", "softplus", "hypot", "pow", "sqrt", "norm"),
+    *("logaddexp", "logsumexp", "softplus", "hypot", "pow", "sqrt", "norm", "cdist", "svd"),
+    *("kthvalue", "median", "mode", "quantile", "sgn", "floor", "ceil", "round", "trunc"),
+    *("hardtanh", "tanh", "sigmoid", "threshold", "prelu", ".elu", "celu", "selu", "gelu", "silu"),
     *("_local_scalar", "tolist", "numpy", "__array__"),
 )
 

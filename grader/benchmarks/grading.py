@@ -1,7 +1,7 @@
 """Grade a class in the sandbox: time for each notebook, and that no way of running changes a mark.
 
-    python -m benchmarks.grading              60 submissions, one notebook each
-    python -m benchmarks.grading --count 12
+    python grader/benchmarks/grading.py              60 submissions, one notebook each
+    python grader/benchmarks/grading.py --count 12
 
 The class is graded with two workers, with one, and once more with a run that is killed in the
 middle and resumed. The three must give the same bytes, and leave no process behind.
@@ -10,6 +10,7 @@ middle and resumed. The three must give the same bytes, and leave no process beh
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import signal
@@ -17,13 +18,21 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import torch
-from submissions import FLIPPED, RIGHT, STUB, WINDOWS, solved
-from test_grading import contents, runners, wait_for
 
-ANSWERS = (RIGHT, FLIPPED, STUB, WINDOWS)
+RIGHT = """\
+from cnncourse import check
+
+def corr2d(x, kernel):
+    kh, kw = kernel.shape
+    return x.unfold(0, kh, 1).unfold(1, kw, 1).flatten(2) @ kernel.flatten()
+"""
+WRONG = RIGHT.replace("kernel.flatten()", "kernel.flip(0, 1).flatten()")
+STUB = "def corr2d(x, kernel):\n    raise NotImplementedError\n"
 SECRET = "benchmark"
 
 
@@ -31,8 +40,9 @@ def write_class(folder: Path, count: int) -> Path:
     """Write submissions that take turns between right, wrong and unsolved."""
     folder.mkdir()
     for number in range(count):
-        text = solved(ANSWERS[number % len(ANSWERS)])
-        (folder / f"student-{number:03d}.ipynb").write_text(text)
+        source = (RIGHT, WRONG, STUB)[number % 3]
+        cells = [{"cell_type": "code", "source": source}]
+        (folder / f"student-{number:03d}.ipynb").write_text(json.dumps({"cells": cells}))
     return folder
 
 
@@ -55,15 +65,36 @@ def environment() -> dict[str, str]:
     return {**os.environ, "CNNCOURSE_SEED": SECRET}
 
 
+def contents(out: Path) -> dict[str, str]:
+    """Return every report of a run by name."""
+    files = [out, *sorted(out.parent.glob("grades/*/*"))]
+    return {path.relative_to(out.parent).as_posix(): path.read_text() for path in files}
+
+
 def killed(submissions: Path, out: Path, count: int) -> int:
     """Grade with two workers, kill the grader half way; return how many results there were."""
+    results = out.parent / "grades/json"
     line = command(submissions, out, 2)
     with subprocess.Popen(line, env=environment(), stderr=subprocess.DEVNULL) as process:
-        results = out.parent / "grades/json"
         wait_for(lambda: len(list(results.glob("[!.]*"))) >= count // 2, seconds=600)
         process.send_signal(signal.SIGKILL)
     wait_for(lambda: not runners(), seconds=10)
     return len(list(results.glob("[!.]*")))
+
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> None:
+    """Look again and again; give up after some time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"nothing happened for {seconds} seconds")
+        time.sleep(0.02)
+
+
+def runners() -> int:
+    """Count the processes that run submissions."""
+    everyone = psutil.process_iter(["cmdline"])
+    return sum("cnncourse_grader.inside" in (one.info["cmdline"] or ()) for one in everyone)
 
 
 def main() -> None:
@@ -84,7 +115,7 @@ def main() -> None:
         report(f"2 workers, resumed after kill -9 at {there}", count - there, *resumed)
     print(f"identical with 1 and 2 workers: {one[1] == two[1]}")
     print(f"identical after kill and resume: {resumed[1] == two[1]}")
-    print(f"processes left over: {len(runners())}")
+    print(f"processes left over: {runners()}")
 
 
 def report(way: str, count: int, seconds: float, reports: dict[str, str]) -> None:
