@@ -1,7 +1,7 @@
 """What a student's archive may hold: a note and the notebooks, and no line of a solution in them.
 
-Solutions, hidden tests and rubrics are what stands between nbgrader's marks in
-``exercises/NN_topic.md``. Not handled: a solution in other words, or drawn as a picture.
+Solutions, hidden tests and rubrics are what stands between nbgrader's marks in the instructors'
+notebook. Not handled: a solution in other words, or drawn as a picture.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def secret_lines(source: str) -> Iterator[str]:
     Parameters
     ----------
     source : str
-        Text of ``exercises/NN_topic.md``.
+        Text of an instructors' notebook.
 
     Yields
     ------
