@@ -39,11 +39,12 @@ test: lint book ## lint, package tests, every notebook, the book's guards, the s
 		--no-loadscope-reorder --durations 10 --cov
 	@echo "make test took $$(($$(date +%s) - $(START))) s"
 
-lab: $(VENV)/ready ## open the chapters in JupyterLab
-	$(BIN)/jupyter lab --notebook-dir=book
+lab: $(VENV)/ready ## open the learners' notebooks in JupyterLab
+	$(BIN)/jupyter lab --notebook-dir=. --LabApp.default_url=/lab/tree/learn
 
-notebooks: $(VENV)/ready ## execute book/NN_topic.md into book/NN_topic.ipynb (CHAPTERS="book/08_lenet.md" for one)
+notebooks: $(VENV)/ready ## execute book/NN_topic.md, and write the learners' notebooks (CHAPTERS="book/08_lenet.md" for one)
 	$(BIN)/python -m tools.notebooks $(CHAPTERS)
+	$(BIN)/python -m tools.learn
 
 exercises: $(VENV)/ready ## write the learners' and the instructors' notebooks from exercises/ (CHAPTERS="exercises/03_...md" for one)
 	$(BIN)/python -m tools.exercises $(CHAPTERS)

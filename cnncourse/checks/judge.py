@@ -38,18 +38,23 @@ def judge(exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome]
     ValueError
         If there are not as many outcomes as cases.
     """
-    trials = [
-        Trial(exercise, case, outcome, index).with_expected()
-        for index, (case, outcome) in enumerate(zip(cases, outcomes, strict=True))
-    ]
-    right = [trial for trial in trials if trial.is_right()]
+    compared = trials(exercise, cases, outcomes)
+    right = [trial for trial in compared if trial.is_right()]
     # sorted is stable: of equally small cases the first.
-    wrong = sorted((one for one in trials if one not in right), key=lambda one: one.case.size)
-    counts = exercise.name, len(trials), len(right)
+    wrong = sorted((one for one in compared if one not in right), key=lambda one: one.case.size)
+    counts = exercise.name, len(compared), len(right)
     if not wrong:
         return Report(*counts, tried=tried(exercise, cases))
     found = Findings(right, [trial.at_wrong_item() for trial in wrong])
     return Report(*counts, diagnose(found), _picture(found.first))
+
+
+def trials(exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome]) -> list[Trial]:
+    """Lay each outcome beside its case and what the reference gives there."""
+    return [
+        Trial(exercise, case, outcome, index).with_expected()
+        for index, (case, outcome) in enumerate(zip(cases, outcomes, strict=True))
+    ]
 
 
 def _picture(trial: Trial) -> tuple[tuple[str, str], ...]:

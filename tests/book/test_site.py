@@ -34,6 +34,7 @@ from tests.book.guards import (
     in_both_schemes,
     jupyterhub_target,
     leads_to,
+    opened_by_learners,
     weight,
     wrong_targets,
 )
@@ -87,7 +88,7 @@ def test_jupyterhub_button_asks_for_the_hub(browser: Browser, site: Path) -> Non
         assert len(visit.foreign) == len(answers)
         for asked in visit.foreign:
             assert asked.startswith("https://hub.school.edu/hub/user-redirect/git-pull?")
-            assert leads_to(jupyterhub_target(asked), f"{NOTEBOOKS[0]}.ipynb")
+            assert leads_to(jupyterhub_target(asked), opened_by_learners(NOTEBOOKS[0]))
 
 
 # ---------------------------------------------------------------------------------------------

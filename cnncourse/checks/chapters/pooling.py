@@ -6,7 +6,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Generator, Tensor
 
-from cnncourse.checks.exercise import Case, Exercise, Mistake, decimals, whole_numbers
+from cnncourse.checks.exercise import (
+    Case,
+    Exercise,
+    Mistake,
+    decimals,
+    distinct_numbers,
+    whole_numbers,
+)
 from cnncourse.pooling import avg_pool2d, max_pool2d
 
 # Shape of x, side of the window, stride: steps of the window's size, smaller and larger ones, and
@@ -20,19 +27,20 @@ WHOLE_POOLS = [
     ((2, 2, 5, 4), 3, 1),
     ((1, 2, 7, 6), 3, 2),
     ((1, 1, 3, 3), 3, 1),
-    ((3, 1, 5, 7), 4, 1),
-    ((1, 1, 6, 11), 5, 4),
 ]
+# Large windows have many numbers: only one of them may be the largest.
+LARGE_POOLS = [((3, 1, 5, 7), 4, 1), ((1, 1, 6, 11), 5, 4)]
 FINE_POOLS = [((2, 3, 6, 5), 3, 2), ((1, 2, 5, 5), 2, 1)]
 
 
 def pools(random: Generator) -> list[Case]:
     """Draw images of whole numbers, ties among them, two half below zero, then decimals."""
     whole = [Case(whole_numbers(random, *shape), *sizes) for shape, *sizes in WHOLE_POOLS]
+    large = [Case(distinct_numbers(random, *shape), *sizes) for shape, *sizes in LARGE_POOLS]
     # Far from zero too: a search that starts at -1000 or -1e9 starts too high.
     below_zero = [Case(size * half_below_zero(random), 2, 2) for size in (1, 1e12)]
     fine = [Case(decimals(random, *shape), *sizes) for shape, *sizes in FINE_POOLS]
-    return [*whole, *below_zero, *fine]
+    return [*whole, *large, *below_zero, *fine]
 
 
 def half_below_zero(random: Generator) -> Tensor:

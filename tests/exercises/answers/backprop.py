@@ -758,10 +758,3 @@ WRONG = {
         (numeric_number, "broadcasting would hide that"),
     ],
 }
-
-# Wrong at an edge only: too few numbers, too many, too large, or of another dtype.
-EDGES = {
-    "conv1d_kernel_gradient": [kernel_squeezed],
-    "conv2d_backward": [conv_back_two_images, conv_back_little_padding],
-    "max_pool2d_backward": [pool_back_from_a_thousand],
-}

@@ -625,16 +625,3 @@ WRONG = {
         (compose_on_top, "`k1` was changed in place"),
     ],
 }
-
-# Wrong at an edge only: too few numbers, too many, too large, or of another dtype.
-EDGES = {
-    "conv2d": [
-        conv2d_squeezed,
-        conv2d_two_images,
-        conv2d_little_padding,
-        conv2d_rounded,
-        conv2d_up_to_three,
-    ],
-    "conv1x1": [conv1x1_squeezed, conv1x1_two_images],
-    "im2col": [im2col_squeezed, im2col_one_layer],
-}

@@ -528,7 +528,7 @@ WRONG = {
     ],
 }
 
-# Wrong at an edge only: too few numbers, too many, too large, or of another dtype.
+# Wrong in a few cases only, and there not for every number that may be drawn.
 EDGES = {
-    "corr2d": [corr2d_squeezed, corr2d_rounded, corr2d_up_to_three, corr2d_positive],
+    "corr2d": [corr2d_positive],
 }

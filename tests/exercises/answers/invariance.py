@@ -379,9 +379,3 @@ WRONG = {
         (error_with_floor, "Is a small number added"),
     ],
 }
-
-# Wrong at an edge only: too few numbers, too many, too large, or of another dtype.
-EDGES = {
-    "translate": [translate_slices_unguarded, translate_masked, translate_matrices],
-    "equivariance_error": [error_with_floor],
-}

@@ -475,8 +475,3 @@ WRONG = {
         (count_of_the_chapter, "In `dense`: Wherever the answer is wrong, it is 3687936"),
     ],
 }
-
-# Wrong at an edge only: too few numbers, too many, too large, or of another dtype.
-EDGES = {
-    "conv_matrix": [matrix_squeezed, matrix_rounded, matrix_up_to_three],
-}

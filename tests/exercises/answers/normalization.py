@@ -571,9 +571,9 @@ WRONG = {
     ],
 }
 
-# Wrong at an edge only: too few numbers, too many, too large, or of another dtype.
+# Wrong in a few cases only, and there not for every number that may be drawn.
 EDGES = {
-    "batch_norm": [bn_difference_of_squares, bn_weight_without_sign],
-    "batch_norm_lite": [lite_difference_of_squares, lite_one_image_as_it_is],
-    "group_norm": [gn_difference_of_squares, gn_few_groups],
+    "batch_norm": [bn_difference_of_squares],
+    "batch_norm_lite": [lite_difference_of_squares],
+    "group_norm": [gn_difference_of_squares],
 }

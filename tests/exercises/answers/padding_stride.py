@@ -394,8 +394,3 @@ WRONG = {
         (pad_for_squares, "right when height and width are equal"),
     ],
 }
-
-# Wrong at an edge only: too few numbers, too many, too large, or of another dtype.
-EDGES = {
-    "output_size": [size_short_steps],
-}

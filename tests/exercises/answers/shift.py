@@ -264,10 +264,23 @@ def blur_six_columns(x, stride):
     return blur_grouped(x[..., :6], stride)
 
 
+def consistency_in_single_precision(model, images, max_shift, translate):
+    classes = all_classes(model, images, all_shifts(max_shift), translate)
+    return (classes[:, None] == classes[None, :]).float().mean()
+
+
+def consistency_two_steps(model, images, max_shift, translate):
+    return consistency_pairs(model, images, min(max_shift, 2), translate)
+
+
+def consistency_five_images(model, images, max_shift, translate):
+    return consistency_pairs(model, images[:5], max_shift, translate)
+
+
 RIGHT = {
     "shift_consistency": [
         *(consistency_pairs, consistency_loops, consistency_counter, consistency_padded),
-        consistency_unique_pairs,
+        *(consistency_unique_pairs, consistency_in_single_precision),
     ],
     "blur_pool": [blur_grouped, blur_as_images, blur_slices, blur_numpy, blur_means_of_means],
 }
@@ -287,6 +300,8 @@ WRONG = {
         (consistency_random_pairs, ""),
         (consistency_per_image, "a tensor where a number with decimals is expected"),
         (consistency_darkens, "`images` was changed in place"),
+        (consistency_two_steps, ""),
+        (consistency_five_images, ""),
     ],
     "blur_pool": [
         (blur_not_at_all, "does not blur"),
@@ -308,7 +323,7 @@ WRONG = {
     ],
 }
 
-# Wrong at an edge only: too few numbers, too many, too large, or of another dtype.
+# Wrong in a few cases only, and there not for every number that may be drawn.
 EDGES = {
-    "blur_pool": [blur_short_steps, blur_three_channels, blur_six_columns],
+    "shift_consistency": [consistency_two_steps, consistency_five_images],
 }
