@@ -88,6 +88,33 @@ def translate(
     return F.pad(x, (dx, -dx, dy, -dy))
 
 
+def permute_pixels(x: Shaped[Tensor, "*lead h w"], seed: int = 0) -> Shaped[Tensor, "*lead h w"]:
+    """Put the pixels of every image in one random order, the same for all of them.
+
+    Parameters
+    ----------
+    x : Tensor of shape (..., h, w)
+        Images; any dtype, any number of leading axes.
+    seed : int
+        Of the order, 0 or larger; one seed gives one order on every machine.
+
+    Returns
+    -------
+    Tensor of shape (..., h, w)
+        Same dtype and device as ``x``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> permute_pixels(torch.arange(6).reshape(2, 3)).sort().values.shape
+    torch.Size([2, 3])
+    """
+    check_integer("seed", seed, 0)
+    h, w = x.shape[-2:]
+    order = torch.randperm(h * w, generator=torch.Generator().manual_seed(seed)).to(x.device)
+    return x.flatten(-2)[..., order].unflatten(-1, (h, w))
+
+
 def _frozen(f: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     """Return a module's copy in evaluation mode, so that the caller's one stays untouched."""
     return copy.deepcopy(f).eval() if isinstance(f, nn.Module) else f
