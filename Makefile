@@ -8,10 +8,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SITE := _build/html/index.html
+# The tests run in one process for each core; with more threads than one they would wait.
+ONE_THREAD := OMP_NUM_THREADS=1
 CHAPTERS ?=
 EXPERIMENTS ?=
+SINCE ?=
+START := $(shell date +%s)
 
-.PHONY: help book test lab notebooks exercises mutants record bench lock repository clean
+.PHONY: help book lint check test lab notebooks exercises mutants record bench lock repository clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,13 +26,18 @@ book: $(VENV)/ready ## build the site into _build/html
 	cp -R book/_static/. _build/html/_static/
 	@echo "The book is ready. Open $(CURDIR)/$(SITE)"
 
-test: book ## lint, package tests, every notebook, the book's guards, the site in a browser
+lint: $(VENV)/ready ## ruff and codespell
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
-	@# One process for each core, with one thread each: more threads would wait for each other.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --dist loadfile \
-		--no-loadscope-reorder --cov
+
+check: lint ## before each commit: lint, and the tests that your changes can have broken (SINCE=main for a branch)
+	$(ONE_THREAD) $(BIN)/python -m tools.check $(SINCE)
+
+test: lint book ## lint, package tests, every notebook, the book's guards, the site in a browser
+	$(ONE_THREAD) $(BIN)/python -m pytest --numprocesses logical --dist loadfile \
+		--no-loadscope-reorder --durations 10 --cov
+	@echo "make test took $$(($$(date +%s) - $(START))) s"
 
 lab: $(VENV)/ready ## open the chapters in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=book
@@ -48,7 +57,7 @@ record: $(VENV)/ready ## do the recorded trainings that are missing (EXPERIMENTS
 bench: $(VENV)/ready ## time operators and training beside torch and d2l, and the grading of a class
 	$(BIN)/python -m benchmarks.operators
 	$(BIN)/python -m benchmarks.training
-	$(BIN)/python grader/tests/benchmark.py
+	$(BIN)/python grader/benchmarks/grading.py
 
 lock: ## write requirements.txt anew from requirements.in
 	rm -rf .cache/lock

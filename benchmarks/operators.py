@@ -35,10 +35,11 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.report import machine, table
 from cnncourse.channels import BLOCK as IMAGES
-from cnncourse.channels import conv2d, im2col, windows
+from cnncourse.channels import conv2d, im2col
 from cnncourse.cross_correlation import corr2d, corr2d_windows
 from cnncourse.normalization import batch_norm
 from cnncourse.pooling import avg_pool2d, max_pool2d
+from cnncourse.windows import windows
 
 DESCRIPTION = """Time the operators beside torch and d2l and print one table; a second one gives the
 memory of the forms of a convolution. A target that is missed is printed as missed."""

@@ -14,16 +14,17 @@ IntOrPair = int | tuple[int, int] | list[int]  # a list must hold two, like a tu
 
 
 def check_tensor(name: str, value: Tensor, dims: str) -> None:
-    """Require a floating-point tensor whose rank is the number of names in ``dims``."""
+    """Require a floating-point tensor with the axes ``dims``; ``...`` is any number of axes."""
     if not isinstance(value, Tensor):
         raise TypeError(f"`{name}` must be a torch.Tensor, got {type(value).__name__}")
     if not value.is_floating_point():
         raise TypeError(f"`{name}` must have a floating-point dtype, got {value.dtype}")
-    rank = len(dims.split())
-    if value.ndim != rank:
-        layout = ", ".join(dims.split())
+    axes, more = dims.split(), "..." in dims
+    rank = len(axes) - more
+    if value.ndim < rank if more else value.ndim != rank:
         raise ValueError(
-            f"`{name}` must have {rank} dimensions ({layout}), got shape {tuple(value.shape)}"
+            f"`{name}` must have {'at least ' if more else ''}{rank} dimensions "
+            f"({', '.join(axes)}), got shape {tuple(value.shape)}"
             + (f"; {name}[None] makes one image a batch of one" if one_image(value, dims) else "")
         )
 
@@ -31,6 +32,12 @@ def check_tensor(name: str, value: Tensor, dims: str) -> None:
 def one_image(value: Tensor, dims: str) -> bool:
     """Tell an image without the batch axis that ``dims`` asks for."""
     return dims == IMAGES and value.ndim == 3
+
+
+def check_not_empty(name: str, value: Tensor) -> None:
+    """Require at least one element."""
+    if value.numel() == 0:
+        raise ValueError(f"`{name}` must not be empty, got shape {tuple(value.shape)}")
 
 
 def check_alike(name: str, value: Tensor, other_name: str, other: Tensor) -> None:
@@ -58,10 +65,10 @@ def check_integer(name: str, value: int, minimum: int) -> int:
 
 def pair(name: str, value: IntOrPair, minimum: int) -> tuple[int, int]:
     """Read an int or a (height, width) pair of ints, each at least ``minimum``."""
-    if isinstance(value, (tuple, list)):
-        if len(value) != 2:
-            raise ValueError(f"`{name}` must be an int or a (height, width) pair, got {value!r}")
-        height, width = value
-    else:
-        height = width = value
+    if not isinstance(value, (tuple, list)):
+        side = check_integer(name, value, minimum)
+        return side, side
+    if len(value) != 2:
+        raise ValueError(f"`{name}` must be an int or a (height, width) pair, got {value!r}")
+    height, width = value
     return check_integer(name, height, minimum), check_integer(name, width, minimum)

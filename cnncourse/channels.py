@@ -1,19 +1,18 @@
 """The convolutional layer: many channels in, many channels out.
 
-``conv2d_loops`` is the formula, one loop per index. ``conv2d`` computes the same numbers as one
-matrix product: each row of the left matrix is a kernel, each column of the right one a window of
-the input. ``windows`` shows all windows without a copy, ``im2col`` copies them into columns.
+One idea a function: ``corr2d_multi_in`` adds up over the input channels, ``corr2d_multi_in_out``
+has a kernel for each output channel, ``conv2d_loops`` adds images, stride, padding, dilation and
+groups. ``conv2d`` computes the same numbers as one matrix product: each row of the left matrix is
+a kernel, each column of the right one a window, as ``im2col`` copies it.
 
 Not handled: transposed convolution, complex numbers, unbatched (c, h, w) input.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import product
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float
 from torch import Tensor
 
@@ -22,13 +21,66 @@ from cnncourse._arguments import (
     IntOrPair,
     check_alike,
     check_integer,
+    check_not_empty,
     check_tensor,
-    pair,
 )
-from cnncourse.locality import _window_view
-from cnncourse.padding_stride import conv_output_size, same_padding
+from cnncourse.cross_correlation import corr2d
+from cnncourse.windows import Window, windows
 
 BLOCK = 64  # images: LeNet's matrices of windows are then small enough for a processor's cache
+
+
+def corr2d_multi_in(
+    x: Float[Tensor, "c h w"], kernel: Float[Tensor, "c kh kw"]
+) -> Float[Tensor, "out_h out_w"]:
+    """Cross-correlate each channel of an image with its own kernel, and add up the results.
+
+    ``y = corr2d(x[0], kernel[0]) + corr2d(x[1], kernel[1]) + ...``; the name is d2l's.
+
+    Examples
+    --------
+    >>> x = torch.arange(9.0).reshape(3, 3)
+    >>> kernel = torch.arange(4.0).reshape(2, 2)
+    >>> corr2d_multi_in(torch.stack([x, x + 1]), torch.stack([kernel, kernel + 1]))
+    tensor([[ 56.,  72.],
+            [104., 120.]])
+    """
+    _check_one_image(x, "kernel", kernel, "c kh kw")
+    return sum(corr2d(x[c], kernel[c]) for c in range(len(x)))
+
+
+def corr2d_multi_in_out(
+    x: Float[Tensor, "c h w"], weight: Float[Tensor, "o c kh kw"]
+) -> Float[Tensor, "o out_h out_w"]:
+    """Apply one kernel with all its input channels for every output channel, and stack the results.
+
+    ``y[o] = corr2d_multi_in(x, weight[o])``; the name is d2l's.
+
+    Examples
+    --------
+    >>> x = torch.tensor([[[1.0, 2.0]], [[3.0, 4.0]]])
+    >>> weight = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, -1.0]]).reshape(3, 2, 1, 1)
+    >>> corr2d_multi_in_out(x, weight).squeeze(1)  # a channel, the other, their difference
+    tensor([[ 1.,  2.],
+            [ 3.,  4.],
+            [-2., -2.]])
+    """
+    _check_one_image(x, "weight", weight, "o c kh kw")
+    return torch.stack([corr2d_multi_in(x, kernel) for kernel in weight])
+
+
+def _check_one_image(x: Tensor, name: str, kernels: Tensor, dims: str) -> None:
+    """Require an image and kernels with as many input channels, neither of them empty."""
+    check_tensor("x", x, "c h w")
+    check_tensor(name, kernels, dims)
+    check_alike(name, kernels, "x", x)
+    check_not_empty("x", x)
+    check_not_empty(name, kernels)
+    if kernels.shape[-3] != len(x):
+        raise ValueError(
+            f"`{name}` must have the {len(x)} input channels of `x`, "
+            f"got shape {tuple(kernels.shape)}"
+        )
 
 
 def conv2d_loops(
@@ -40,46 +92,35 @@ def conv2d_loops(
     dilation: IntOrPair = 1,
     groups: int = 1,
 ) -> Float[Tensor, "n o out_h out_w"]:
-    """Apply a convolutional layer, one loop per index of the formula.
+    """Apply a convolutional layer, one loop per index of the formula; only n has no loop.
 
-    Parameters
-    ----------
-    x, weight, bias, stride, padding, dilation, groups
-        As in :func:`conv2d`.
+    ``y[n, o, i, j] = bias[o] + sum over c, a, b of
+    weight[o, c, a, b] * x[n, first(o) + c, i * sh + a * dh, j * sw + b * dw]``,
+    where x is padded already and first(o) is the first channel of the group of o.
 
-    Returns
-    -------
-    Tensor of shape (n, o, out_h, out_w)
-        As :func:`conv2d`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As :func:`conv2d`.
+    The arguments are those of :func:`conv2d`.
 
     Notes
     -----
-    y[n, k, p, q] = bias[k] + sum over c, i, j of
-    weight[k, c, i, j] * x[n, first(k) + c, p * sh + i * dh, q * sw + j * dw],
-    where x is padded already and first(k) is the first channel of the group of k (Dumoulin and
-    Visin 2016; Goodfellow et al. 2016, equation 9.7). Only n has no loop: all images at once.
+    Dumoulin and Visin (2016); Goodfellow et al. (2016), equation 9.7.
 
     Examples
     --------
-    >>> import torch
     >>> x = torch.arange(9.0).reshape(1, 1, 3, 3)
     >>> conv2d_loops(x, torch.arange(4.0).reshape(1, 1, 2, 2))
     tensor([[[[19., 25.],
               [37., 43.]]]])
     """
-    x, (sh, sw), (dh, dw) = _prepare(x, weight, bias, stride, padding, dilation, groups)
-    o, c_per_group, kh, kw = weight.shape
-    out_h, out_w = conv_output_size(tuple(x.shape[2:]), (kh, kw), (sh, sw), 0, (dh, dw))
-    y = x.new_zeros(x.shape[0], o, out_h, out_w)
-    for k, p, q in product(range(o), range(out_h), range(out_w)):
-        first = k // (o // groups) * c_per_group
-        for c, i, j in product(range(c_per_group), range(kh), range(kw)):
-            y[:, k, p, q] += weight[k, c, i, j] * x[:, first + c, p * sh + i * dh, q * sw + j * dw]
+    window = conv_window(x, weight, bias, stride, padding, dilation, groups)
+    padded, (sh, sw), (dh, dw) = window.pad(x), window.stride, window.dilation
+    channels_out, c_per_group, kh, kw = weight.shape
+    out_h, out_w = window.out(x.shape[2:])
+    y = x.new_zeros(len(x), channels_out, out_h, out_w)
+    for o, i, j in product(range(channels_out), range(out_h), range(out_w)):
+        first = o // (channels_out // groups) * c_per_group
+        for c, a, b in product(range(c_per_group), range(kh), range(kw)):
+            seen = padded[:, first + c, i * sh + a * dh, j * sw + b * dw]
+            y[:, o, i, j] += weight[o, c, a, b] * seen
     return y if bias is None else y + bias[:, None, None]
 
 
@@ -92,58 +133,36 @@ def conv2d(
     dilation: IntOrPair = 1,
     groups: int = 1,
 ) -> Float[Tensor, "n o out_h out_w"]:
-    """Apply a convolutional layer as one matrix product: windows times kernels.
+    """Apply a convolutional layer as one matrix product: kernels times windows.
 
     Parameters
     ----------
-    x : Tensor of shape (n, c, h, w)
-        Images; a floating-point dtype.
-    weight : Tensor of shape (o, c / groups, kh, kw)
-        One kernel per output channel.
-    bias : Tensor of shape (o,), optional
-        One number per output channel.
-    stride : int or (int, int), default 1
-        Step between windows, 1 or more.
-    padding : int, (int, int), "same" or "valid", default 0
-        Zeros added on each side, 0 or more: (top and bottom, left and right). "valid" is 0.
-        "same" keeps h and w and needs stride 1: where the zeros are an odd number, bottom and
-        right get one more.
-    dilation : int or (int, int), default 1
-        Step between the pixels of one window, 1 or more.
-    groups : int, default 1
-        Splits input and output channels into that many independent parts; divides c and o.
-
-    Returns
-    -------
-    Tensor of shape (n, o, out_h, out_w)
-        In the dtype and on the device of ``x``.
-
-    Raises
-    ------
-    TypeError
-        A tensor is not floating-point, dtypes differ, or an integer is none.
-    ValueError
-        A rank, shape or range is not as above; the kernel does not fit in the padded image.
+    x, weight, bias
+        Images, a kernel for each output channel, a number for each output channel.
+    stride, dilation : int or (int, int)
+        Pixels between windows, and between the places of one window; 1 or more.
+    padding : int, (int, int), "same" or "valid"
+        Zeros on each side: (above and below, left and right). "valid" is 0. "same" keeps h and w,
+        with stride 1: of an odd number of zeros the last goes below, or to the right.
+    groups : int
+        Splits input and output channels into that many independent parts.
 
     Notes
     -----
-    The formula is that of :func:`conv2d_loops`. The matrix of windows holds
-    c * kh * kw * out_h * out_w * n numbers, about kh * kw times the input at stride 1
-    (Chellapilla et al. 2006). It is made for at most 64 images at a time, and kept only where a
-    gradient will need it. One row of it is what one weight sees: the input, shifted. With the
-    batch last the same pixel of all images lies side by side, and a shifted copy, forward as
-    backward, moves long runs of memory.
+    The formula is that of :func:`conv2d_loops`. The matrix of windows holds about kh * kw times
+    the input (Chellapilla et al. 2006). It is made for at most 64 images at a time, and kept only
+    where a gradient will need it. One row of it is what one weight sees: the input, shifted. With
+    the batch last, a shifted copy moves long runs of memory.
 
     Examples
     --------
-    >>> import torch
     >>> x = torch.arange(9.0).reshape(1, 1, 3, 3)
     >>> conv2d(x, torch.arange(4.0).reshape(1, 1, 2, 2))
     tensor([[[[19., 25.],
               [37., 43.]]]])
     """
-    x, stride, dilation = _prepare(x, weight, bias, stride, padding, dilation, groups)
-    blocks = [_conv_block(images, weight, stride, dilation, groups) for images in x.split(BLOCK)]
+    window = conv_window(x, weight, bias, stride, padding, dilation, groups)
+    blocks = [_conv_block(images, weight, window, groups) for images in x.split(BLOCK)]
     y = torch.cat(blocks).contiguous()
     return y if bias is None else y + bias[:, None, None]
 
@@ -151,20 +170,17 @@ def conv2d(
 def _conv_block(
     x: Float[Tensor, "n c h w"],
     weight: Float[Tensor, "o c_per_group kh kw"],
-    stride: tuple[int, int],
-    dilation: tuple[int, int],
+    window: Window,
     groups: int,
 ) -> Float[Tensor, "n o out_h out_w"]:
-    """Multiply the kernels by the matrix of windows of a few images, padded already."""
-    (o, c_per_group), kernel_size = weight.shape[:2], tuple(weight.shape[2:])
-    out = conv_output_size(tuple(x.shape[2:]), kernel_size, stride, 0, dilation)
-    batch_last = x.permute(1, 2, 3, 0).contiguous()  # c h w n
-    places = _window_places(kernel_size, stride, dilation, out)
-    seen = torch.stack([batch_last[:, rows, columns] for rows, columns in places], dim=1)
+    """Multiply the kernels by the matrix of windows of a few images."""
+    (o, c_per_group), size = weight.shape[:2], x.shape[2:]
+    padded = window.pad(x).permute(1, 2, 3, 0).contiguous()  # c h w n
+    seen = torch.stack([padded[:, rows, columns] for rows, columns in window.places(size)], dim=1)
     # (groups, c_per_group * kh * kw, out_h * out_w * n), to the order of weight.flatten(1)
     seen = seen.flatten(2).unflatten(0, (groups, c_per_group)).flatten(1, 2)
     y = weight.flatten(1).unflatten(0, (groups, o // groups)) @ seen
-    return y.view(o, *out, len(x)).permute(3, 0, 1, 2)
+    return y.view(o, *window.out(size), len(x)).permute(3, 0, 1, 2)
 
 
 def conv1x1(
@@ -174,34 +190,11 @@ def conv1x1(
 ) -> Float[Tensor, "n o h w"]:
     """Apply one dense layer to the channels of every pixel: a 1x1 convolution as a product.
 
-    Parameters
-    ----------
-    x : Tensor of shape (n, c, h, w)
-        Images; a floating-point dtype.
-    weight : Tensor of shape (o, c, 1, 1) or (o, c)
-        The matrix, as in :func:`conv2d` or plain.
-    bias : Tensor of shape (o,), optional
-        One number per output channel.
-
-    Returns
-    -------
-    Tensor of shape (n, o, h, w)
-        In the dtype and on the device of ``x``.
-
-    Raises
-    ------
-    TypeError
-        A tensor is not floating-point or dtypes differ.
-    ValueError
-        A rank or shape is not as above.
-
-    Notes
-    -----
-    y[n, :, i, j] = weight @ x[n, :, i, j] + bias (Lin et al. 2014).
+    ``y[n, :, i, j] = weight @ x[n, :, i, j] + bias`` (Lin et al. 2014); the matrix has shape
+    (o, c), or (o, c, 1, 1) as in :func:`conv2d`.
 
     Examples
     --------
-    >>> import torch
     >>> x = torch.tensor([1.0, 2.0]).reshape(1, 2, 1, 1)
     >>> conv1x1(x, torch.tensor([[1.0, 10.0], [3.0, 0.0]])).flatten()
     tensor([21.,  3.])
@@ -221,111 +214,27 @@ def im2col(
     stride: IntOrPair = 1,
     padding: IntOrPair | str = 0,
     dilation: IntOrPair = 1,
-) -> Float[Tensor, "n c_kh_kw positions"]:
-    """Copy every window of an image into a column.
+) -> Float[Tensor, "n c_kh_kw out_h_out_w"]:
+    """Copy every window of an image into a column, as ``torch.nn.functional.unfold``.
 
-    Parameters
-    ----------
-    x : Tensor of shape (n, c, h, w)
-        Images; a floating-point dtype.
-    kernel_size : int or (int, int)
-        Height and width of the window, 1 or more.
-    stride, padding, dilation
-        As in :func:`conv2d`.
-
-    Returns
-    -------
-    Tensor of shape (n, c * kh * kw, out_h * out_w)
-        Channel first, then row, then column of the window, the order of ``weight.flatten(1)``.
-        It takes itemsize * n * c * kh * kw * out_h * out_w bytes.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As :func:`conv2d`.
-
-    Notes
-    -----
-    columns[n, (c * kh + i) * kw + j, p * out_w + q] = x[n, c, p * sh + i * dh, q * sw + j * dw],
-    with x padded already; ``torch.nn.functional.unfold`` has the same order. Then
+    ``columns[n, (c * kh + a) * kw + b, i * out_w + j]`` is what :func:`windows` shows at
+    [n, c, i, j, a, b]: the rows have the order of ``weight.flatten(1)``, so that
     ``weight.flatten(1) @ columns`` is the convolution (Chellapilla et al. 2006).
 
     Examples
     --------
-    >>> import torch
     >>> im2col(torch.arange(9.0).reshape(1, 1, 3, 3), 2)
     tensor([[[0., 1., 3., 4.],
              [1., 2., 4., 5.],
              [3., 4., 6., 7.],
              [4., 5., 7., 8.]]])
     """
-    check_tensor("x", x, IMAGES)
-    padded = _pad(x, kernel_size, stride, padding, dilation)
-    view = windows(padded, kernel_size, stride, dilation)
-    n, c, out_h, out_w, kh, kw = view.shape
-    copy = view.permute(0, 1, 4, 5, 2, 3).clone(memory_format=torch.contiguous_format)
-    return copy.view(n, c * kh * kw, out_h * out_w)
+    view = windows(x, kernel_size, stride, padding, dilation)
+    columns = view.permute(0, 1, 4, 5, 2, 3).clone(memory_format=torch.contiguous_format)
+    return columns.flatten(1, 3).flatten(2)
 
 
-def windows(
-    x: Float[Tensor, "n c h w"],
-    kernel_size: IntOrPair,
-    stride: IntOrPair = 1,
-    dilation: IntOrPair = 1,
-) -> Float[Tensor, "n c out_h out_w kh kw"]:
-    """View every window of an image without copying a number.
-
-    Parameters
-    ----------
-    x : Tensor of shape (n, c, h, w)
-        Images, padded already; a floating-point dtype.
-    kernel_size, stride, dilation : int or (int, int)
-        Size of the window, step between windows, step inside a window; each 1 or more.
-
-    Returns
-    -------
-    Tensor of shape (n, c, out_h, out_w, kh, kw)
-        A view of ``x``. Neighbouring windows share memory: never write into it.
-
-    Raises
-    ------
-    TypeError
-        ``x`` is no floating-point tensor, or an integer is none.
-    ValueError
-        A rank or range is not as above, or the window does not fit in the image.
-
-    Notes
-    -----
-    view[n, c, p, q, i, j] = x[n, c, p * sh + i * dh, q * sw + j * dw].
-
-    Examples
-    --------
-    >>> import torch
-    >>> windows(torch.arange(9.0).reshape(1, 1, 3, 3), 2)[0, 0, 1, 0]
-    tensor([[3., 4.],
-            [6., 7.]])
-    """
-    check_tensor("x", x, IMAGES)
-    (kh, kw), (sh, sw) = pair("kernel_size", kernel_size, 1), pair("stride", stride, 1)
-    dh, dw = pair("dilation", dilation, 1)
-    conv_output_size(tuple(x.shape[2:]), (kh, kw), (sh, sw), 0, (dh, dw))  # or no window fits
-    return _window_view(x, (kh, kw), (sh, sw), (dh, dw))
-
-
-def _window_places(
-    kernel_size: tuple[int, int],
-    stride: tuple[int, int],
-    dilation: tuple[int, int],
-    out: tuple[int, int],
-) -> Iterator[tuple[slice, slice]]:
-    """Yield, for each place of the window row by row, the pixels that all windows see there."""
-    for place in product(*map(range, kernel_size)):
-        axes = zip(place, stride, dilation, out, strict=True)
-        rows, columns = (slice(u * d, u * d + (n - 1) * s + 1, s) for u, s, d, n in axes)
-        yield rows, columns
-
-
-def _prepare(
+def conv_window(
     x: Tensor,
     weight: Tensor,
     bias: Tensor | None,
@@ -333,32 +242,10 @@ def _prepare(
     padding: IntOrPair | str,
     dilation: IntOrPair,
     groups: int,
-) -> tuple[Tensor, tuple[int, int], tuple[int, int]]:
-    """Check every argument of a layer; return the padded image, stride and dilation as pairs."""
+) -> Window:
+    """Check every argument of a layer, and return the window that its kernels look through."""
     _check_layer(x, weight, bias, groups)
-    padded = _pad(x, tuple(weight.shape[2:]), stride, padding, dilation)
-    return padded, pair("stride", stride, 1), pair("dilation", dilation, 1)
-
-
-def _pad(
-    x: Tensor,
-    kernel_size: IntOrPair,
-    stride: IntOrPair,
-    padding: IntOrPair | str,
-    dilation: IntOrPair,
-) -> Tensor:
-    """Surround an image with zeros, after checking that a window fits in what comes out."""
-    if isinstance(padding, str) and padding not in ("same", "valid"):
-        raise ValueError(f"`padding` must be an int, a pair, 'same' or 'valid', got {padding!r}")
-    if padding == "same":
-        if pair("stride", stride, 1) != (1, 1):
-            raise ValueError(f"`stride` must be 1 with padding='same', got {stride}")
-        kernel_size = pair("kernel_size", kernel_size, 1)
-        (top, bottom), (left, right) = same_padding(kernel_size, dilation)
-        return F.pad(x, (left, right, top, bottom))
-    ph, pw = (0, 0) if padding == "valid" else pair("padding", padding, 0)
-    conv_output_size(tuple(x.shape[2:]), kernel_size, stride, (ph, pw), dilation)
-    return F.pad(x, (pw, pw, ph, ph)) if ph or pw else x  # without a border, without a copy
+    return Window.of_conv(weight.shape[2:], stride, padding, dilation)
 
 
 def _check_layer(x: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> None:

@@ -1,6 +1,6 @@
 """Assertions that stand beside the prose: a number the text states is a number the code computes.
 
-A chapter's hidden cells call :func:`says` with a phrase that stands word for word in the text
+A chapter's hidden cells call ``says`` with a phrase that stands word for word in the text
 around them. ``tests/book/test_book.py`` holds that every number in the prose lies in such a phrase,
 so changing a number in the text breaks that test, and changing both breaks the notebook.
 """
@@ -20,17 +20,7 @@ NUMBER = re.compile(
 
 
 def numbers_in(text: str) -> list[str]:
-    """List the numbers of a text as they are written.
-
-    Parameters
-    ----------
-    text
-        Any prose. Thousands may be set off by commas.
-
-    Returns
-    -------
-    list of str
-        Numbers in reading order; digits inside a name such as ``conv2d`` are not numbers.
+    """List the numbers of a text as they are written; digits inside a name are none.
 
     Examples
     --------
@@ -43,28 +33,11 @@ def numbers_in(text: str) -> list[str]:
 def says(phrase: str, *values: float | int, within: float | int | None = None) -> None:
     """Assert that the numbers written in a phrase are the values, rounded as the phrase rounds.
 
-    Parameters
-    ----------
-    phrase
-        Words of the prose, verbatim, with as many numbers as there are values. A number followed by
-        ``%`` is compared with 100 times its value.
-    values
-        The measured or computed numbers, in the order of the phrase.
-    within
-        Largest difference accepted instead of rounding, in the units of the phrase: for results
-        that depend on the machine.
-
-    Raises
-    ------
-    ValueError
-        If the phrase holds another number of numbers than there are values.
-    AssertionError
-        If a value differs from its number by more than half a unit of the last digit written, or by
-        more than ``within``.
+    Before ``%`` stands 100 times the value. ``within`` is the largest difference accepted instead
+    of rounding, in the units of the phrase: for results that depend on the machine.
 
     Examples
     --------
-    >>> says("61,706 parameters", 61706)
     >>> says("an accuracy of 83.4 %", 0.8341)
     >>> says("takes 20 steps", 21)
     Traceback (most recent call last):
@@ -89,18 +62,7 @@ def says(phrase: str, *values: float | int, within: float | int | None = None) -
 def cites(phrase: str, source: str) -> None:
     """Mark the numbers of a phrase as quoted from a source rather than computed here.
 
-    Parameters
-    ----------
-    phrase
-        Words of the prose, verbatim, with at least one number.
-    source
-        Key of an entry of ``book/references.bib``; ``tests/book/test_book.py`` holds that it exists
-        and that the same section cites it.
-
-    Raises
-    ------
-    ValueError
-        If the phrase holds no number or the source is empty.
+    ``source`` is a key of ``book/references.bib`` that the same section cites.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """LeNet as d2l draws it, its modern twin, two baselines, and a look at the scale of every layer.
 
 The 1998 network differs from all of them (32x32 input, scaled tanh, trainable subsampling, a sparse
-second convolution, a radial-basis output); chapter 8 names the differences.
+second convolution, a radial-basis output); its chapter names the differences.
 
 Every weight is drawn on the CPU, so one seed gives the same model on every machine.
 """
@@ -37,22 +37,10 @@ class LeNet(nn.Sequential):
     fc3     10                10 84         850
     ======  ================  ============  ==========
 
-    The weights are torch's defaults; d2l draws them again with `init_xavier`.
-    A slice such as ``model[:3]`` is a plain ``nn.Sequential`` that shares the layers.
-
-    Parameters
-    ----------
-    activation : callable
-        Called without arguments, gives the layer after conv1, conv2, fc1 and fc2.
-    pool : callable
-        Called as ``pool(kernel_size=2, stride=2)``.
-    num_classes : int
-        Number of logits, at least 1.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If ``num_classes`` is not an integer of at least 1.
+    ``activation()`` makes the layer after conv1, conv2, fc1 and fc2, and
+    ``pool(kernel_size=2, stride=2)`` the one that follows. The weights are torch's defaults; d2l
+    draws them again with ``init_xavier``. A slice such as ``model[:3]`` is a plain
+    ``nn.Sequential`` that shares the layers.
 
     Examples
     --------
@@ -95,11 +83,6 @@ class LeNet(nn.Sequential):
 class ModernLeNet(LeNet):
     """LeNet with ReLU, max-pooling and He initialization; the same 61,706 parameters.
 
-    Parameters
-    ----------
-    num_classes : int
-        Number of logits, at least 1.
-
     Examples
     --------
     >>> ModernLeNet().act1, ModernLeNet().pool1.kernel_size
@@ -114,21 +97,6 @@ class ModernLeNet(LeNet):
 def softmax_regression(num_classes: int = 10) -> nn.Sequential:
     """Build the linear classifier of 28x28 images, with torch's default weights as in d2l.
 
-    Parameters
-    ----------
-    num_classes : int
-        Number of logits, at least 1.
-
-    Returns
-    -------
-    nn.Sequential
-        (n, 1, 28, 28) to (n, num_classes), 785 * num_classes parameters.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If ``num_classes`` is not an integer of at least 1.
-
     Examples
     --------
     >>> sum(p.numel() for p in softmax_regression().parameters())
@@ -140,23 +108,6 @@ def softmax_regression(num_classes: int = 10) -> nn.Sequential:
 
 def mlp(hidden: int = 256, num_classes: int = 10) -> nn.Sequential:
     """Build a perceptron with one hidden ReLU layer, with torch's default weights as in d2l.
-
-    Parameters
-    ----------
-    hidden : int
-        Number of hidden units, at least 1.
-    num_classes : int
-        Number of logits, at least 1.
-
-    Returns
-    -------
-    nn.Sequential
-        (n, 1, 28, 28) to (n, num_classes).
-
-    Raises
-    ------
-    TypeError, ValueError
-        If ``hidden`` or ``num_classes`` is not an integer of at least 1.
 
     Examples
     --------
@@ -174,17 +125,7 @@ def init_xavier(model: nn.Module) -> nn.Module:
     """Redraw every convolution's and dense layer's weight so that variance holds both ways.
 
     Uniform in +-sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, equation 16). Biases stay as
-    they are, as in d2l: torch drew them uniform in +-1/sqrt(fan_in).
-
-    Parameters
-    ----------
-    model : nn.Module
-        Changed in place.
-
-    Returns
-    -------
-    nn.Module
-        The same ``model``.
+    they are, as in d2l: torch drew them uniform in +-1/sqrt(fan_in). The model is changed in place.
 
     Examples
     --------
@@ -201,17 +142,8 @@ def init_he(model: nn.Module) -> nn.Module:
     """Redraw every convolution's and dense layer's weight for ReLU, and set the biases to zero.
 
     Normal with standard deviation sqrt(2 / fan_in): a ReLU silences half of its inputs, and the 2
-    pays for it (He et al. 2015, equation 10; they start the biases at zero too).
-
-    Parameters
-    ----------
-    model : nn.Module
-        Changed in place.
-
-    Returns
-    -------
-    nn.Module
-        The same ``model``.
+    makes up for it (He et al. 2015, equation 10; they start the biases at zero too). The model is
+    changed in place.
 
     Examples
     --------
@@ -259,30 +191,9 @@ def layer_scales(
 ) -> list[LayerScale]:
     """Measure the scale of every layer's output and gradients on one batch.
 
-    The gradient is that of the mean cross-entropy. The work is done on a copy: weights, gradients,
-    hooks and running statistics of ``model`` stay as they are.
-
-    Parameters
-    ----------
-    model : nn.Module
-        Maps images to logits (n, classes); measured in the mode, training or evaluation, it is in.
-    images : Tensor, float, (n, c, h, w)
-        At least two images, since a spread over images needs two.
-    labels : Tensor, int64, (n,)
-        0 <= label < classes.
-
-    Returns
-    -------
-    list of LayerScale
-        One entry for each layer without sub-layers, in the order of the forward pass.
-
-    Raises
-    ------
-    TypeError
-        If ``images`` is not a floating-point tensor.
-    ValueError
-        If ``images`` has not four dimensions or fewer than two images, or ``labels`` another
-        length.
+    One entry for each layer without sub-layers, in the order of the forward pass. The gradient is
+    that of the mean cross-entropy. The work is done on a copy in the mode, training or evaluation,
+    that ``model`` is in. It takes two images or more: a spread over images needs two.
 
     Examples
     --------
@@ -293,46 +204,48 @@ def layer_scales(
     >>> scales[0].activation > scales[1].activation  # the sigmoid's slope is at most 1/4
     True
     """
+    _check_batch(images, labels)
+    model = copy.deepcopy(model).requires_grad_(True)
+    records = _record_outputs(model)
+    device = next(model.parameters()).device
+    # Asking for the gradient of the images too keeps a first layer without weights in the graph.
+    logits = model(images.detach().to(device).requires_grad_())
+    cross_entropy(logits, labels.to(device)).backward()
+    return [_scale(*record) for record in records]
+
+
+def _record_outputs(model: nn.Module) -> list[tuple[str, nn.Module, Tensor]]:
+    """Return a list to which every innermost layer will add its name, itself and its output."""
+    names = {layer: name for name, layer in model.named_modules() if not list(layer.children())}
+    records = []
+
+    def record(layer: nn.Module, _: tuple, output: Tensor) -> None:
+        output.retain_grad()
+        records.append((names[layer], layer, output))
+
+    for layer in names:
+        layer.inplace = False  # an in-place ReLU would overwrite the output of the layer before it
+        layer.register_forward_hook(record)
+    return records
+
+
+def _scale(name: str, layer: nn.Module, output: Tensor) -> LayerScale:
+    """Read the scales of a layer off its output, after the backward pass."""
+    signal = output.std(dim=0, correction=0).square().mean().sqrt().item()
+    weight = getattr(layer, "weight", None)
+    weight_gradient = None if weight is None else _spread(weight.grad)
+    return LayerScale(name, _spread(output), signal, _spread(output.grad), weight_gradient)
+
+
+def _spread(values: Tensor) -> float:
+    return values.std(correction=0).item()
+
+
+def _check_batch(images: Tensor, labels: Tensor) -> None:
+    """Require two images or more, and a label for each."""
     check_tensor("images", images, IMAGES)
     if len(images) < 2 or labels.shape != images.shape[:1]:
         raise ValueError(
             "`images` and `labels` must hold at least 2 images and one label for each, "
             f"got shapes {tuple(images.shape)} and {tuple(labels.shape)}"
         )
-    records, loss = _recorded_forward(copy.deepcopy(model), images, labels)
-    outputs = [output for _, _, output in records]
-    weights = [getattr(layer, "weight", None) for _, layer, _ in records]
-    gradients = torch.autograd.grad(loss, outputs, retain_graph=True)
-    weight_gradients = iter(torch.autograd.grad(loss, [w for w in weights if w is not None]))
-    return [
-        LayerScale(
-            name,
-            _spread(output),
-            output.std(dim=0, correction=0).square().mean().sqrt().item(),
-            _spread(gradient),
-            None if weight is None else _spread(next(weight_gradients)),
-        )
-        for (name, _, output), gradient, weight in zip(records, gradients, weights, strict=True)
-    ]
-
-
-def _recorded_forward(
-    model: nn.Module, images: Tensor, labels: Tensor
-) -> tuple[list[tuple[str, nn.Module, Tensor]], Tensor]:
-    """Run a model that nobody else uses; list each innermost layer's output, and give the loss."""
-    records = []
-    for name, layer in model.requires_grad_(True).named_modules():
-        if not list(layer.children()):
-            # An in-place ReLU would overwrite the output of the layer before it.
-            layer.inplace = False
-            layer.register_forward_hook(
-                lambda layer, _, output, name=name: records.append((name, layer, output))
-            )
-    device = next(model.parameters()).device
-    # Asking for the gradient of the images too keeps a first layer without weights in the graph.
-    logits = model(images.detach().to(device).requires_grad_())
-    return records, cross_entropy(logits, labels.to(device))
-
-
-def _spread(values: Tensor) -> float:
-    return values.std(correction=0).item()

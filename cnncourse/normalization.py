@@ -1,7 +1,7 @@
 """Batch, layer, instance and group normalization: one function that differs by its axes.
 
-``normalize(x, dims, eps)`` is the whole idea. The four named functions choose the axes, batch and
-instance normalization can remember what they saw, and each ends with a scale and a shift.
+``normalize(x, dims, eps)`` is the whole idea. The four named functions choose the axes and end with
+a scale and a shift; batch and instance normalization can also remember what they saw.
 
 Not handled: mixed precision (every tensor has the dtype of ``x``), distributed statistics.
 """
@@ -18,39 +18,30 @@ from cnncourse._arguments import IMAGES, check_alike, check_integer, check_tenso
 
 
 def normalize(
-    x: Float[Tensor, "*shape"], dims: tuple[int, ...], eps: float | int = 1e-5
+    x: Float[Tensor, "*shape"], dims: tuple[int, ...] | list[int], eps: float | int = 1e-5
 ) -> Float[Tensor, "*shape"]:
     """Shift and scale ``x`` so that over ``dims`` its mean is 0 and its variance nearly 1.
 
+    The variance divides by the number m of values, not by m - 1. What comes out has the variance
+    var / (var + eps).
+
     Parameters
     ----------
-    x : Tensor of any shape
-        A floating-point dtype.
-    dims : tuple of int
+    dims : tuple or list of int
         The axes that share one mean and one variance.
     eps : float, default 1e-5
-        Added to the variance; 0 or more.
-
-    Returns
-    -------
-    Tensor of the shape of ``x``
-        Its variance over ``dims`` is var / (var + eps).
-
-    Notes
-    -----
-    y = (x - mean) / sqrt(var + eps), where the variance divides by the count m and not by m - 1
-    (Ioffe and Szegedy 2015, algorithm 1).
+        0 or more: keeps the division possible where all values are equal.
 
     Examples
     --------
-    >>> import torch
-    >>> x = torch.tensor([[1.0, 3.0], [10.0, 30.0]])
-    >>> normalize(x, (1,), eps=0.0)
+    >>> normalize(torch.tensor([[1.0, 3.0], [10.0, 30.0]]), (1,), eps=0.0)
     tensor([[-1.,  1.],
             [-1.,  1.]])
     """
-    mean, var = _moments(x, dims)
-    return _standardize(x, mean, var, eps)
+    _check_axes(x, dims)
+    mean = x.mean(dims, keepdim=True)
+    var = (x - mean).square().mean(dims, keepdim=True)
+    return (x - mean) / torch.sqrt(var + eps)
 
 
 def batch_norm(
@@ -63,64 +54,44 @@ def batch_norm(
     momentum: float | int = 0.1,
     eps: float | int = 1e-5,
 ) -> Float[Tensor, "n c *spatial"]:
-    """Normalize each channel over the batch and all positions, or with the running statistics.
+    """Normalize each channel over the batch and all positions (Ioffe and Szegedy 2015).
 
     Parameters
     ----------
     x : Tensor of shape (n, c, ...)
-        Features (n, c) or images (n, c, h, w); all axes after c are positions.
+        Features (n, c) or images (n, c, h, w).
     running_mean, running_var : Tensor of shape (c,), or None for both
-        With ``training=True`` they are updated in place:
-        running = (1 - momentum) * running + momentum * batch statistic.
-    weight, bias : Tensor of shape (c,), optional
-        Scale and shift per channel.
+        What was seen so far; updated in place while training, used afterwards. An empty batch
+        leaves them as they are.
     training : bool, default False
-        True: use the statistics of ``x``. False: use the running ones.
+        Use the statistics of ``x``, which then needs two values a channel or more.
     momentum : float, default 0.1
-        How much of the new statistic enters the running one, 0 to 1.
+        The share of the new statistic in the running one, 0 to 1.
     eps : float, default 1e-5
-        Added to the variance; more than 0 when training.
-
-    Returns
-    -------
-    Tensor of the shape of ``x``
-        In its dtype and on its device.
-
-    Raises
-    ------
-    TypeError
-        A tensor is not floating-point or differs in dtype from ``x``.
-    ValueError
-        A per-channel tensor is not of shape (c,); only one running statistic is given, or none
-        with ``training=False``; ``training=True`` with a single value per channel.
-
-    Notes
-    -----
-    The batch is normalized with the variance that divides by m, but the running variance receives
-    the unbiased one, m / (m - 1) times larger, as in torch (Ioffe and Szegedy 2015, algorithm 2).
-    An empty batch has no statistics, so it leaves the running ones alone.
+        More than 0 while training.
 
     Examples
     --------
-    >>> import torch
-    >>> x = torch.tensor([[1.0], [3.0]])
     >>> mean, var = torch.zeros(1), torch.ones(1)
-    >>> batch_norm(x, mean, var, training=True, eps=1e-12).flatten()
+    >>> batch_norm(torch.tensor([[1.0], [3.0]]), mean, var, training=True, eps=1e-12).flatten()
     tensor([-1.,  1.])
     >>> mean, var
     (tensor([0.2000]), tensor([1.1000]))
     """
-    _check_channels(x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
-    _check_running(running_mean, running_var, "training", needed=not training)
-    if not training:
-        y = _standardize(x, _per_channel(running_mean, x), _per_channel(running_var, x), eps)
-        return _scale_and_shift(y, _per_channel(weight, x), _per_channel(bias, x))
-    _check_count(x, "channel", _positions(x) * x.shape[0])
-    _check_eps(eps)
-    dims = (0, *range(2, x.ndim))
-    if running_mean is not None and x.numel() > 0:
-        _update(running_mean, running_var, x, dims, momentum)
-    return _scale_and_shift(normalize(x, dims, eps), _per_channel(weight, x), _per_channel(bias, x))
+    _check_batch_norm(x, running_mean, running_var, weight, bias, training, eps)
+    x = x.movedim(1, -1)  # (n, ..., c): what has one number a channel now fits every pixel
+    if training:
+        dims = tuple(range(x.ndim - 1))  # the batch and all positions
+        mean = x.mean(dims)
+        var = (x - mean).square().mean(dims)
+        m = x.shape[:-1].numel()
+        if running_mean is not None and m > 0:
+            _move_towards(running_mean, mean, momentum)
+            _move_towards(running_var, var * m / (m - 1), momentum)  # unbiased, as in torch
+    else:
+        mean, var = running_mean, running_var
+    y = (x - mean) / torch.sqrt(var + eps)
+    return _scale_and_shift(y, weight, bias).movedim(-1, 1)
 
 
 def instance_norm(
@@ -133,114 +104,46 @@ def instance_norm(
     momentum: float | int = 0.1,
     eps: float | int = 1e-5,
 ) -> Float[Tensor, "n c *spatial"]:
-    """Normalize each channel of each image over its own positions.
+    """Normalize each channel of each image over its own positions (Ulyanov et al. 2016).
 
-    Parameters
-    ----------
-    x : Tensor of shape (n, c, ...)
-        Images (n, c, h, w), or any shape with more than one position.
-    running_mean, running_var : Tensor of shape (c,), or None for both
-        With ``use_input_stats=True`` they are updated in place with the statistics of the images,
-        averaged over the batch.
-    weight, bias : Tensor of shape (c,), optional
-        Scale and shift per channel.
-    use_input_stats : bool, default True
-        True: use the statistics of each image. False: use the running ones.
-    momentum : float, default 0.1
-        How much of the new statistic enters the running one, 0 to 1.
-    eps : float, default 1e-5
-        Added to the variance; more than 0 when the input's statistics are used.
-
-    Returns
-    -------
-    Tensor of the shape of ``x``
-        In its dtype and on its device.
-
-    Raises
-    ------
-    TypeError
-        A tensor is not floating-point or differs in dtype from ``x``.
-    ValueError
-        A per-channel tensor is not of shape (c,); only one running statistic is given, or none
-        with ``use_input_stats=False``; ``use_input_stats=True`` with a single position.
-
-    Notes
-    -----
-    The mean and variance of batch normalization, taken over (h, w) only (Ulyanov et al. 2016).
+    ``use_input_stats`` is what ``training`` is in ``batch_norm``. The running statistics take the
+    mean over the images of the batch.
 
     Examples
     --------
-    >>> import torch
     >>> x = torch.tensor([1.0, 3.0, 10.0, 30.0]).reshape(2, 1, 1, 2)
     >>> instance_norm(x).flatten().round(decimals=3)
     tensor([-1.,  1., -1.,  1.])
     """
+    _check_instance_norm(x, running_mean, running_var, weight, bias, use_input_stats, eps)
     if not use_input_stats:
-        _check_running(running_mean, running_var, "use_input_stats", needed=True)
         return batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
-    _check_channels(x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
-    _check_running(running_mean, running_var, "use_input_stats", needed=False)
-    _check_count(x, "channel of an image", _positions(x))
-    _check_eps(eps)
     dims = tuple(range(2, x.ndim))
     if running_mean is not None and x.numel() > 0:
-        _update(running_mean, running_var, x, dims, momentum)
-    return _scale_and_shift(normalize(x, dims, eps), _per_channel(weight, x), _per_channel(bias, x))
+        _move_towards(running_mean, x.mean(dims).mean(0), momentum)
+        _move_towards(running_var, x.var(dims).mean(0), momentum)  # var divides by m - 1
+    return _scale_channels(normalize(x, dims, eps), weight, bias)
 
 
 def layer_norm(
     x: Float[Tensor, "*shape"],
     normalized_shape: int | tuple[int, ...] | list[int],
-    weight: Float[Tensor, "*normalized"] | None = None,
-    bias: Float[Tensor, "*normalized"] | None = None,
+    weight: Float[Tensor, " ..."] | None = None,
+    bias: Float[Tensor, " ..."] | None = None,
     eps: float | int = 1e-5,
 ) -> Float[Tensor, "*shape"]:
-    """Normalize each example over its last axes, alone.
+    """Normalize each example over its last axes, alone, in training as in test (Ba et al. 2016).
 
-    Parameters
-    ----------
-    x : Tensor
-        Any shape that ends in ``normalized_shape``.
-    normalized_shape : int or tuple of int
-        The sizes of the axes that share one mean and one variance.
-    weight, bias : Tensor of shape ``normalized_shape``, optional
-        Scale and shift per element.
-    eps : float, default 1e-5
-        Added to the variance; 0 or more.
-
-    Returns
-    -------
-    Tensor of the shape of ``x``
-        In its dtype and on its device.
-
-    Raises
-    ------
-    TypeError
-        A tensor is not floating-point or differs in dtype from ``x``.
-    ValueError
-        ``normalized_shape`` is empty or not the end of the shape of ``x``; ``weight`` or ``bias``
-        has another shape.
-
-    Notes
-    -----
-    No value of another example enters, so training and test do the same (Ba et al. 2016).
+    ``normalized_shape`` are the last sizes of ``x``; ``weight`` and ``bias`` have that shape.
 
     Examples
     --------
-    >>> import torch
     >>> layer_norm(torch.tensor([[1.0, 3.0], [10.0, 30.0]]), (2,)).round(decimals=3)
     tensor([[-1.,  1.],
             [-1.,  1.]])
     """
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    check_tensor("x", x, _letters(x, at_least=1))
-    if not shape or tuple(x.shape[-len(shape) :]) != shape:
-        raise ValueError(
-            f"`normalized_shape` must be the last sizes of the shape {tuple(x.shape)} of `x`, "
-            f"got {normalized_shape!r}"
-        )
-    _check_parameters(x, shape, weight=weight, bias=bias)
-    return _scale_and_shift(normalize(x, tuple(range(-len(shape), 0)), eps), weight, bias)
+    axes = _check_layer_norm(x, normalized_shape, weight, bias)
+    return _scale_and_shift(normalize(x, axes, eps), weight, bias)
 
 
 def group_norm(
@@ -250,85 +153,41 @@ def group_norm(
     bias: Float[Tensor, " c"] | None = None,
     eps: float | int = 1e-5,
 ) -> Float[Tensor, "n c *spatial"]:
-    """Normalize each example over its positions and the channels of one group.
+    """Normalize each example over its positions and a group of channels (Wu and He 2018).
 
-    Parameters
-    ----------
-    x : Tensor of shape (n, c, ...)
-        Features (n, c) or images (n, c, h, w); all axes after c are positions.
-    num_groups : int
-        How many groups of neighbouring channels; divides c. 1 is layer normalization over
-        (c, h, w), c is instance normalization.
-    weight, bias : Tensor of shape (c,), optional
-        Scale and shift per channel.
-    eps : float, default 1e-5
-        Added to the variance; 0 or more.
-
-    Returns
-    -------
-    Tensor of the shape of ``x``
-        In its dtype and on its device.
-
-    Raises
-    ------
-    TypeError
-        A tensor is not floating-point or differs in dtype from ``x``.
-    ValueError
-        ``num_groups`` is below 1 or does not divide c; a per-channel tensor is not of shape (c,);
-        one example with a single value per group.
-
-    Notes
-    -----
-    The groups become an axis of their own: (n, c, h, w) -> (n, groups, c / groups, h, w), and the
-    mean and variance run over the last three (Wu and He 2018).
+    ``num_groups`` divides c: 1 is layer normalization over (c, h, w), c is instance normalization.
 
     Examples
     --------
-    >>> import torch
     >>> group_norm(torch.tensor([[1.0, 3.0, 10.0, 30.0]]), 2).round(decimals=3)
     tensor([[-1.,  1., -1.,  1.]])
     """
-    _check_channels(x, weight=weight, bias=bias)
-    n, c = x.shape[:2]
-    if c % check_integer("num_groups", num_groups, 1):
-        raise ValueError(f"`num_groups` must divide the {c} channels of `x`, got {num_groups}")
-    _check_count(x, "group", n * (c // num_groups) * _positions(x))
-    grouped = x.unflatten(1, (num_groups, c // num_groups))
+    _check_group_norm(x, num_groups, weight, bias)
+    grouped = x.unflatten(1, (num_groups, -1))  # (n, groups, c / groups, ...)
     y = normalize(grouped, tuple(range(2, grouped.ndim)), eps).flatten(1, 2)
-    return _scale_and_shift(y, _per_channel(weight, x), _per_channel(bias, x))
+    return _scale_channels(y, weight, bias)
 
 
 class BatchNorm2d(nn.Module):
     """Batch normalization of images that learns a scale and a shift and remembers its statistics.
 
-    The arguments below and the state dictionary are those of ``torch.nn.BatchNorm2d``, so either
-    loads what the other saved.
+    Arguments and state are those of ``torch.nn.BatchNorm2d``: either loads what the other saved.
 
     Parameters
     ----------
     num_features : int
         c, the number of channels; 1 or more.
-    eps : float, default 1e-5
-        Added to the variance; more than 0.
     momentum : float or None, default 0.1
-        How much of a batch enters the running statistics, 0 to 1. None: every batch counts the
-        same, a cumulative average.
+        None: every batch counts the same, a cumulative average.
     affine : bool, default True
         Whether to learn ``weight`` and ``bias``.
     track_running_stats : bool, default True
-        Whether to keep running statistics. Without them the batch's own are used at all times.
-
-    Raises
-    ------
-    TypeError, ValueError
-        ``num_features`` is no integer, or below 1.
+        Without running statistics the batch's own are used at all times.
 
     Examples
     --------
-    >>> import torch
     >>> bn = BatchNorm2d(3)
-    >>> x = torch.arange(24.0).reshape(2, 3, 2, 2)
-    >>> bn(x).mean((0, 2, 3)).abs().max() < 1e-6
+    >>> bn(torch.arange(24.0).reshape(2, 3, 2, 2)).mean((0, 2, 3)).abs().max() < 1e-6
     tensor(True)
     >>> bn.running_mean
     tensor([0.7500, 1.1500, 1.5500])
@@ -354,23 +213,7 @@ class BatchNorm2d(nn.Module):
         self.register_buffer("num_batches_tracked", torch.tensor(0) if tracked else None)
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Normalize with the batch's statistics while training, with the running ones after.
-
-        Parameters
-        ----------
-        x : Tensor of shape (n, c, h, w)
-            Images, c = ``num_features``.
-
-        Returns
-        -------
-        Tensor of the shape of ``x``
-        In its dtype and on its device.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As ``batch_norm``, and where ``x`` is not four-dimensional or has not c channels.
-        """
+        """Normalize with the batch's statistics while training, with the running ones after."""
         check_tensor("x", x, IMAGES)
         if x.shape[1] != self.num_features:
             raise ValueError(
@@ -392,33 +235,12 @@ class BatchNorm2d(nn.Module):
 def fold_batch_norm(conv: nn.Conv2d, bn: BatchNorm2d | nn.BatchNorm2d) -> nn.Conv2d:
     """Return the one convolution that equals ``conv`` followed by ``bn`` at test time.
 
-    Parameters
-    ----------
-    conv : torch.nn.Conv2d
-        The convolution; left as it is.
-    bn : BatchNorm2d or torch.nn.BatchNorm2d
-        The batch normalization behind it, ours or torch's, with running statistics; left as it is.
-
-    Returns
-    -------
-    torch.nn.Conv2d
-        A new layer with a bias, in the dtype and on the device of ``conv``.
-
-    Raises
-    ------
-    TypeError
-        ``conv`` or ``bn`` is no such layer, or their dtypes differ.
-    ValueError
-        ``bn`` has no running statistics, or not as many channels as ``conv`` puts out.
-
-    Notes
-    -----
     With s = gamma / sqrt(var + eps) per output channel:
-    s (w * x + b - mean) + beta = (s w) * x + (s (b - mean) + beta).
+    ``s * (w * x + b - mean) + beta = (s * w) * x + (s * (b - mean) + beta)``. Both layers stay as
+    they are; ``bn``, ours or torch's, has running statistics.
 
     Examples
     --------
-    >>> import torch
     >>> conv, bn = torch.nn.Conv2d(3, 8, 3), BatchNorm2d(8).eval()
     >>> x = torch.ones(1, 3, 5, 5)
     >>> torch.allclose(fold_batch_norm(conv, bn)(x), bn(conv(x)), atol=1e-6)
@@ -436,56 +258,102 @@ def fold_batch_norm(conv: nn.Conv2d, bn: BatchNorm2d | nn.BatchNorm2d) -> nn.Con
     return folded
 
 
-def _moments(x: Tensor, dims: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Return mean and variance over ``dims``, kept as axes of size 1."""
-    mean = x.mean(dims, keepdim=True)
-    return mean, (x - mean).square().mean(dims, keepdim=True)
-
-
-def _standardize(x: Tensor, mean: Tensor, var: Tensor, eps: float | int) -> Tensor:
-    """Return (x - mean) / sqrt(var + eps)."""
-    return (x - mean) * torch.rsqrt(var + eps)
-
-
 def _scale_and_shift(y: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    """Return weight * y + bias, where None stands for 1 and 0."""
-    y = y if weight is None else y * weight
+    """Return weight * y + bias along the last axes, where None stands for 1 and 0."""
+    y = y if weight is None else weight * y
     return y if bias is None else y + bias
 
 
-def _update(
-    running_mean: Tensor,
-    running_var: Tensor,
+def _scale_channels(y: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    """Return weight * y + bias along the channels of (n, c, ...)."""
+    return _scale_and_shift(y.movedim(1, -1), weight, bias).movedim(-1, 1)
+
+
+@torch.no_grad()
+def _move_towards(running: Tensor, new: Tensor, momentum: float | int) -> None:
+    """Let a share of the new statistic into the running one, in place."""
+    running.copy_((1 - momentum) * running + momentum * new)
+
+
+def _check_axes(x: Tensor, dims: tuple[int, ...] | list[int]) -> None:
+    """Require axes that a floating-point tensor has, at least one, each named once."""
+    check_tensor("x", x, "...")
+    allowed = range(-x.ndim, x.ndim)
+    known = all(axis in allowed for axis in dims)
+    if not dims or not known or len({axis % x.ndim for axis in dims}) < len(dims):
+        raise ValueError(
+            f"`dims` must be one or more different axes from {-x.ndim} to {x.ndim - 1}, "
+            f"got {tuple(dims)}"
+        )
+
+
+def _check_batch_norm(
     x: Tensor,
-    dims: tuple[int, ...],
-    momentum: float | int,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    training: bool,
+    eps: float | int,
 ) -> None:
-    """Move the running statistics towards those of ``x``; images count alike where n is kept."""
-    mean, var = _moments(x.detach(), dims)
-    m = x.numel() // mean.numel()
-    for running, batch in (running_mean, mean), (running_var, var * m / (m - 1)):
-        running.mul_(1 - momentum).add_(momentum * batch.flatten(1).mean(0))
+    """Check all that ``batch_norm`` is given."""
+    _check_channels(x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    _check_running(running_mean, running_var, "training", needed=not training)
+    if training:
+        _check_count(x, "channel", x.shape[0] * x.shape[2:].numel())
+        _check_eps(eps)
 
 
-def _per_channel(value: Tensor | None, x: Tensor) -> Tensor | None:
-    """View a tensor of shape (c,) so that it broadcasts over (n, c, ...)."""
-    return None if value is None else value.reshape(-1, *[1] * (x.ndim - 2))
+def _check_instance_norm(
+    x: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    use_input_stats: bool,
+    eps: float | int,
+) -> None:
+    """Check all that ``instance_norm`` is given."""
+    _check_channels(x, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    _check_running(running_mean, running_var, "use_input_stats", needed=not use_input_stats)
+    if use_input_stats:
+        _check_count(x, "channel of an image", x.shape[2:].numel())
+        _check_eps(eps)
 
 
-def _positions(x: Tensor) -> int:
-    """Count the positions of (n, c, ...): h * w of images, 1 of features."""
-    return x.shape[2:].numel()
+def _check_layer_norm(
+    x: Tensor,
+    normalized_shape: int | tuple[int, ...] | list[int],
+    weight: Tensor | None,
+    bias: Tensor | None,
+) -> tuple[int, ...]:
+    """Check all that ``layer_norm`` is given; return the axes of ``normalized_shape``."""
+    several = isinstance(normalized_shape, (tuple, list))
+    shape = tuple(normalized_shape) if several else (normalized_shape,)
+    check_tensor("x", x, "...")
+    if not shape or tuple(x.shape[-len(shape) :]) != shape:
+        raise ValueError(
+            f"`normalized_shape` must be the last sizes of the shape {tuple(x.shape)} of `x`, "
+            f"got {normalized_shape!r}"
+        )
+    _check_parameters(x, shape, weight=weight, bias=bias)
+    return tuple(range(-len(shape), 0))
 
 
-def _letters(x: Tensor, at_least: int) -> str:
-    """Name the axes that ``check_tensor`` asks for: its own rank, or the smallest allowed."""
-    rank = x.ndim if isinstance(x, Tensor) else at_least
-    return " ".join(["n", "c", *["spatial"] * (rank - 2)][: max(rank, at_least)])
+def _check_group_norm(
+    x: Tensor, num_groups: int, weight: Tensor | None, bias: Tensor | None
+) -> None:
+    """Check all that ``group_norm`` is given."""
+    _check_channels(x, weight=weight, bias=bias)
+    n, c = x.shape[:2]
+    if c % check_integer("num_groups", num_groups, 1):
+        raise ValueError(f"`num_groups` must divide the {c} channels of `x`, got {num_groups}")
+    _check_count(x, "group", n * (c // num_groups) * x.shape[2:].numel())
 
 
 def _check_channels(x: Tensor, **parameters: Tensor | None) -> None:
     """Require x of shape (n, c, ...) and parameters of shape (c,)."""
-    check_tensor("x", x, _letters(x, at_least=2))
+    check_tensor("x", x, "n c ...")
     _check_parameters(x, tuple(x.shape[1:2]), **parameters)
 
 
@@ -494,7 +362,7 @@ def _check_parameters(x: Tensor, shape: tuple[int, ...], **parameters: Tensor | 
     for name, value in parameters.items():
         if value is None:
             continue
-        check_tensor(name, value, " ".join(["c"] if len(shape) == 1 else ["size"] * len(shape)))
+        check_tensor(name, value, "...")
         check_alike(name, value, "x", x)
         if tuple(value.shape) != shape:
             raise ValueError(f"`{name}` must have shape {shape}, got {tuple(value.shape)}")

@@ -27,16 +27,8 @@ SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 def import_d2l() -> ModuleType:
     """Import ``d2l.torch``, past torchvision's compiled operators where they are missing.
 
-    Returns
-    -------
-    module
-        ``d2l.torch``. Where the operators were missing, calling one still fails; importing does
-        not.
-
-    Raises
-    ------
-    ImportError
-        If d2l or a package it imports is not installed; the message says what to install.
+    Calling such an operator still fails. Without d2l, or a package that it imports, the ImportError
+    says what to install.
 
     Examples
     --------

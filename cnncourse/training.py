@@ -25,7 +25,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
-from cnncourse._arguments import check_integer
+from cnncourse._arguments import check_integer, check_tensor
 
 # The letter n is local to a split, so training and validation may differ in length.
 Pair = tuple[Float[Tensor, "_n ..."], Int64[Tensor, " _n"]]
@@ -54,8 +54,8 @@ class History:
 
     The training numbers are means over the epoch's batches, each taken before that batch's update:
     they cost nothing, and they lag behind what the final weights of the epoch would give.
-    The validation lists are empty when `fit` had no validation split. ``seconds`` is the wall time
-    of each epoch, validation included.
+    The validation lists are empty when ``fit`` had no validation split. ``seconds`` is the wall
+    time of each epoch, validation included.
     """
 
     epochs: list[Epoch] = field(default_factory=list)
@@ -99,19 +99,8 @@ def seed_everything(seed: int) -> None:
     """Seed Python's, NumPy's and torch's random generators, those of every GPU included.
 
     Equal seeds give equal weights and equal batches. They do not make a GPU's sums bit for bit
-    equal: some of its kernels add in an order that changes from run to run.
-
-    Parameters
-    ----------
-    seed : int
-        0 to 2**32 - 1, the range NumPy accepts.
-
-    Raises
-    ------
-    TypeError
-        If ``seed`` is not an integer.
-    ValueError
-        If ``seed`` is outside the range.
+    equal: some of its kernels add in an order that changes from run to run. ``seed`` is 0 to
+    2**32 - 1, the range NumPy accepts.
 
     Examples
     --------
@@ -145,20 +134,14 @@ def fit(
     Each step draws a batch B without replacement and updates the weights w by
     ``w <- w - lr * grad (1/|B|) sum_{i in B} -log softmax(model(x_i))[y_i]``
     (or by the rule of another optimizer). The last batch of an epoch may be short; it is kept.
-
     Ctrl-C stops early and returns the finished epochs; the model keeps the weights it has.
 
     Parameters
     ----------
     model : nn.Module
-        Maps images (n, ...) to logits (n, classes). Moved to ``device`` and trained in place;
-        afterwards it is in training or evaluation mode as before.
+        From images to logits (n, classes). Afterwards it is on ``device``, in the mode it was in.
     train, validation : pair of tensors
         Images, float, (n, ...); labels, int64, (n,), 0 <= label < classes.
-    epochs : int
-        Passes over the training split, at least 1.
-    batch_size : int
-        Images a step, at least 1.
     optimizer : callable
         Called as ``optimizer(model.parameters())``. Default: plain gradient descent, step 0.1.
     schedule : callable, optional
@@ -167,24 +150,15 @@ def fit(
     device : str or torch.device, optional
         Default: the GPU where there is one, else the CPU.
     seed : int
-        Seeds the shuffle alone. Call `seed_everything` before the model is built for the rest.
+        Seeds the shuffle alone; ``seed_everything`` before the model is built seeds the rest.
     progress : bool, optional
-        Default: a bar on the terminal, and silence in a notebook, a test or a log file. Pass
-        ``True`` to see the bar in a notebook too.
-
-    Returns
-    -------
-    History
-        Loss and accuracy of every finished epoch, and whether the run was interrupted.
+        Default: a bar on the terminal, none in a notebook, a test or a log file.
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument has the wrong type or range; if images and labels differ in number; if the
-        model's output is not (n, classes); if a label is negative or not below ``classes``.
     DivergenceError
-        If the loss becomes infinite or not a number; looked at once an epoch, because each look
-        waits for the GPU.
+        If the loss is no longer a finite number; looked at once an epoch, because each look waits
+        for the GPU.
 
     Examples
     --------
@@ -231,7 +205,7 @@ def fit(
 def _train_epoch(
     model: nn.Module,
     train: Pair,
-    batches: tuple[Int64[Tensor, " _batch"], ...],
+    batches: tuple[Int64[Tensor, " _n"], ...],
     optimizer: Optimizer,
     scheduler: LRScheduler | None,
     history: History,
@@ -266,24 +240,8 @@ def predict(
 ) -> Float[Tensor, "n classes"]:
     """Compute the logits of many images, batch by batch, in evaluation mode and without gradients.
 
-    Parameters
-    ----------
-    model : nn.Module
-        Maps images (n, ...) to logits (n, classes). Left in the mode it was in.
-    images : Tensor, float, (n, ...)
-        On any device; each batch is moved to the model's.
-    batch_size : int
-        At least 1. It bounds the memory; the logits do not depend on it beyond rounding.
-
-    Returns
-    -------
-    Tensor, float, (n, classes)
-        Logits, on the device of ``images``.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If ``batch_size`` is not an integer of at least 1, or ``images`` holds none.
+    Each batch moves to the device of ``model``, and the logits back to that of ``images``.
+    ``batch_size`` bounds the memory; the logits do not depend on it beyond rounding.
 
     Examples
     --------
@@ -307,26 +265,7 @@ def evaluate(model: nn.Module, split: Pair, *, batch_size: int = 1000) -> Evalua
     """Measure the mean cross-entropy and the accuracy of a classifier on a split.
 
     ``loss = (1/n) sum_i -log softmax(model(x_i))[y_i]``; on a tie between logits the lowest class
-    counts as the answer.
-
-    Parameters
-    ----------
-    model : nn.Module
-        Maps images (n, ...) to logits (n, classes). Left as it was.
-    split : pair of tensors
-        Images, float, (n, ...); labels, int64, (n,), 0 <= label < classes.
-    batch_size : int
-        At least 1.
-
-    Returns
-    -------
-    Evaluation
-        ``loss`` in nats and ``accuracy`` in [0, 1].
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `fit` does for a split and a model's output.
+    counts as the answer. ``split`` is a pair of images and labels as in ``fit``.
 
     Examples
     --------
@@ -379,9 +318,7 @@ def _check_model(model: nn.Module, optimizer: object, schedule: object) -> None:
 
 
 def _check_images(name: str, images: Tensor) -> None:
-    if not isinstance(images, Tensor) or not images.is_floating_point():
-        kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
-        raise TypeError(f"`{name}` must be a floating-point torch.Tensor, got {kind}")
+    check_tensor(name, images, "...")
     if images.ndim < 2 or len(images) == 0:
         raise ValueError(
             f"`{name}` must have shape (n, ...) with n at least 1, got {tuple(images.shape)}"

@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import jaxtyping
 import pytest
 
-# They take a minute or more; when one of them came last, the other processes would wait for it.
-LONG = ("08_lenet.ipynb", "test_exercises.py", "test_grading.py", "test_site.py")
+ROOT = Path(__file__).resolve().parents[1]
+# In this order: what takes minutes is begun first, so that all processes end at the same time.
+LONG = ("book", "tests/exercises", "grader/tests", "tests/book")
+
+
+def folder(path: Path) -> str:
+    """Return the folder of a test file, as this repository names it."""
+    return path.parent.relative_to(ROOT).as_posix()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the long files first."""
-    items.sort(key=lambda item: item.path.name not in LONG)
+    """Run the notebooks first, then the other long folders."""
+    rank = {name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(folder(item.path), len(LONG)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Beside the slowest tests, say what each folder took: CONTRIBUTING.md has its budget."""
+    if not terminalreporter.config.option.durations:
+        return
+    seconds = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if hasattr(report, "duration"):
+                seconds[folder(ROOT / report.nodeid.split("::")[0])] += report.duration
+    terminalreporter.section("seconds by folder")
+    for name, total in seconds.most_common():
+        terminalreporter.write_line(f"{total:6.0f}  {name}")
 
 
 @pytest.fixture
@@ -22,13 +45,3 @@ def as_installed() -> Iterator[None]:
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[object]:
-    """One browser for the whole run: playwright cannot be started twice in a process."""
-    # Imported here: the job that tests the lowest versions has no playwright.
-    from tests.book.chromium import started
-
-    with started() as chromium:
-        yield chromium

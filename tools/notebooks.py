@@ -4,16 +4,15 @@
     python -m tools.notebooks book/08_lenet.md
     python -m tools.notebooks --check         write nothing; say which notebooks are out of date
 
-Two runs on one machine give the same bytes: cell ids follow the order of the cells, and times,
-versions, widget state and the files of a traceback are left out. A digest of all cells and outputs
-is kept in the notebook, so that an output edited by hand is noticed. A chapter that fails leaves
-its notebook as it was.
+A text leaves out what follows from its place in the book: the setup cell, the number in its title,
+and the file and number of other chapters, which it links by name. Two runs on one machine give the
+same bytes: cell ids follow the order of the cells, and times, versions, widget state and the files
+of a traceback are left out. A chapter that fails leaves its notebook as it was.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import re
@@ -27,6 +26,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
+from tools.repository import read_config, setup_cell
+from tools.seal import seal
+
 ROOT = Path(__file__).resolve().parent.parent
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 CELL_TIMEOUT = 600  # seconds; a whole chapter should take less than 90
@@ -37,13 +39,60 @@ def chapters() -> list[Path]:
     return sorted((ROOT / "book").glob("[0-9]*.md"))
 
 
-def read_text(path: Path) -> NotebookNode:
-    """Read a chapter's text as a notebook without outputs, with ids that follow the cell order."""
-    notebook = jupytext.read(path)
+def read_text(path: Path, folder: Path | None = None) -> NotebookNode:
+    """Read a text as a notebook without outputs, the setup cell behind its first cell.
+
+    Links are those of a notebook in ``folder``, by default the text's own.
+    """
+    notebook = jupytext.read(path, fmt="md:myst")
     notebook.metadata = NotebookNode(kernelspec=KERNEL, language_info={"name": "python"})
     notebook.nbformat, notebook.nbformat_minor = 4, 5
+    setup = nbformat.v4.new_code_cell(setup_cell(read_config(ROOT)))
+    setup.metadata["tags"] = ["remove-input"]  # on the page the first code is the subject
+    notebook.cells.insert(1, setup)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = linked(cell.source, folder or path.parent)
+    number_cells(notebook)
+    return notebook
+
+
+def number_cells(notebook: NotebookNode) -> None:
+    """Give every cell an id that follows its place, so that two runs give the same."""
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number}"
+
+
+def linked(text: str, folder: Path) -> str:
+    """Link chapters that a text names.
+
+    ``[chapter](pooling)`` becomes ``[chapter 6](06_pooling.ipynb)``, or ``chapter 6`` while that is
+    not written; any other words stay. ``[words](exercises/pooling)`` leads to the exercises.
+    """
+    paths = [path for place in ("exercises", "book") for path in (ROOT / place).glob("[0-9]*.md")]
+    stems = {path.stem.partition("_")[2]: path.stem for path in paths}
+
+    def link(match: re.Match[str]) -> str:
+        words, place, stem = match[1], match[2] or "", stems[match[3]]
+        if words in ("chapter", "Chapter"):
+            words += f" {number_of(stem)}"
+        target = ROOT / "book" / place / f"{stem}.ipynb"
+        written = (ROOT / (place or "book") / f"{stem}.md") in paths
+        return f"[{words}]({os.path.relpath(target, folder)})" if written else words
+
+    return re.sub(rf"\[([^]]*)\]\((exercises/)?({'|'.join(stems)})\)", link, text)
+
+
+def number_of(stem: str) -> int:
+    """Return the number of a chapter: its place in the book, which its file names begin with."""
+    return int(stem.partition("_")[0])
+
+
+def read_chapter(path: Path) -> NotebookNode:
+    """Read a chapter's text as a notebook, with its number in the title."""
+    notebook = read_text(path)
+    title = notebook.cells[0]
+    title.source = title.source.replace("# ", f"# {number_of(path.stem)}. ", 1)
     return notebook
 
 
@@ -70,17 +119,6 @@ def is_file_frame(part: str) -> bool:
     return re.sub(r"\x1b\[[0-9;]*m", "", part).startswith("File ")
 
 
-def seal(notebook: NotebookNode) -> None:
-    """Store the digest of all cells and outputs in the notebook's metadata."""
-    notebook.metadata["cnncourse"] = {"digest": digest(notebook)}
-
-
-def digest(notebook: NotebookNode) -> str:
-    """Return the SHA-256 of all cells: sources, metadata, execution counts and outputs."""
-    cells = json.dumps(notebook.cells, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(cells.encode()).hexdigest()
-
-
 def write(notebook: NotebookNode, path: Path) -> None:
     """Write a notebook in one step, so that a reader never sees half of it."""
     partial = path.with_suffix(".ipynb.partial")
@@ -99,7 +137,7 @@ def same_inputs(text: NotebookNode, notebook: NotebookNode) -> bool:
 
 def build(path: Path) -> None:
     """Execute one chapter and write its notebook."""
-    notebook = read_text(path)
+    notebook = read_chapter(path)
     execute(notebook, path.parent)
     seal(notebook)
     write(notebook, path.with_suffix(".ipynb"))
@@ -108,7 +146,7 @@ def build(path: Path) -> None:
 def is_current(path: Path) -> bool:
     """Tell whether the notebook beside a text has the text's cells."""
     target = path.with_suffix(".ipynb")
-    return target.exists() and same_inputs(read_text(path), nbformat.read(target, as_version=4))
+    return target.exists() and same_inputs(read_chapter(path), nbformat.read(target, as_version=4))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -2,11 +2,11 @@
 
     python -m tools.repository OWNER REPO     rewrite _config.yml and every copy of its address
     python -m tools.repository --check        name the copies that differ; exit 1 if there are any
-    python -m tools.repository --setup-cell   print the first cell that every notebook carries
 
-The setup cell installs the package from the branch that `repository.branch` names, which is also
-the branch that the "open in Colab" buttons show: a notebook and its package are of one age. A tag
-would be steadier, but before the first release there is none, and the first cell would fail.
+Only files that git tracks are read and written. The setup cell installs the package from the branch
+that `repository.branch` names, which is also the branch that the "open in Colab" buttons show: a
+notebook and its package are of one age. A tag would be steadier, but before the first release there
+is none, and the first cell would fail.
 
 Not handled: a repository named OWNER.github.io, whose site has no path.
 """
@@ -24,27 +24,22 @@ from typing import NamedTuple
 import nbformat
 import yaml
 
-from tools.notebooks import read_text, seal
+from tools.seal import seal
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = "_config.yml"
-# Files about this repository alone: every address in them is ours.
-OWN_FILES = {CONFIG, "README.md", "CONTRIBUTING.md", "CITATION.cff", "pyproject.toml"}
-
 OWNER = r"[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}"
-NAME = r"[\w-]+(?:\.[\w-]+)*"
+NAME = r"[\w-]+(?:\.(?!git\b)[\w-]+)*"
 ADDRESS = re.compile(
-    rf"(?:(?P<host>git\+https://github\.com|colab\.research\.google\.com/github|github\.com)/"
-    rf"(?P<owner>{OWNER})|(?P<pages>{OWNER})\.github\.io)/(?P<name>{NAME})"
-    r"(?:(?P<before_ref>@|/blob/)(?P<ref>[\w.-]+))?"
+    rf"(?:(?P<host>git\+https://github\.com/|google\.com/github/|github\.com/)(?P<owner>{OWNER})"
+    rf"|(?P<site>{OWNER})\.github\.io)/(?P<name>{NAME})(?:(?P<at>@|/blob/)(?P<branch>[\w.-]+))?"
 )
-
 SETUP_CELL = """\
 import sys
 from importlib.util import find_spec
 
 if "google.colab" in sys.modules and find_spec("cnncourse") is None:
-    %pip install --quiet "cnncourse @ git+https://github.com/{owner}/{name}@{ref}"
+    %pip install --quiet "cnncourse @ git+https://github.com/{owner}/{name}@{branch}"
     %pip install --quiet --no-deps d2l==1.0.3"""
 
 
@@ -53,79 +48,19 @@ class Repository(NamedTuple):
 
     owner: str
     name: str
-    ref: str
-
-
-def check_names(owner: str, name: str) -> None:
-    """Require what GitHub allows as the name of an account and of a repository."""
-    if not re.fullmatch(OWNER, owner, re.ASCII) or len(owner) > 39:
-        raise ValueError(
-            f"`OWNER` must be 1 to 39 letters, digits or single inner hyphens, got {owner!r}"
-        )
-    if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", name) or not re.fullmatch(NAME, name, re.ASCII):
-        raise ValueError(
-            "`REPO` must be 1 to 100 letters, digits, hyphens, underscores or single inner dots, "
-            f"got {name!r}"
-        )
-    if name.endswith(".git") or name.lower() == f"{owner}.github.io".lower():
-        raise ValueError(f"`REPO` must not end in .git nor be {owner}.github.io, got {name!r}")
+    branch: str
 
 
 def read_config(root: Path) -> Repository:
     """Read the address and the branch from _config.yml."""
-    repository = yaml.safe_load((root / CONFIG).read_text())["repository"]
-    match = re.fullmatch(rf"https://github\.com/({OWNER})/({NAME})", repository["url"])
+    settings = yaml.safe_load((root / CONFIG).read_text("utf-8"))["repository"]
+    match = re.fullmatch(rf"https://github\.com/({OWNER})/({NAME})", settings["url"])
     if match is None:
         raise ValueError(
             f"`repository.url` in {CONFIG} must be https://github.com/OWNER/REPO, "
-            f"got {repository['url']!r}"
+            f"got {settings['url']!r}"
         )
-    return Repository(match[1], match[2], repository["branch"])
-
-
-def text_files(root: Path) -> Iterator[Path]:
-    """List the text files that git holds or would add, _config.yml last."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listing = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
-    names = sorted({name for name in listing.split("\0") if name} - {CONFIG})
-    for path in (root / name for name in [*names, CONFIG]):
-        if path.is_file() and is_text(path):
-            yield path
-
-
-def is_text(path: Path) -> bool:
-    """Tell text from binary files as git does: by a zero among the first bytes."""
-    with path.open("rb") as file:
-        return b"\0" not in file.read(8192)
-
-
-def read(path: Path) -> str:
-    """Read a text with its line ends as they are."""
-    return path.read_bytes().decode()
-
-
-def address_of(match: re.Match[str]) -> tuple[str, str]:
-    """Return owner and name of an address, without the .git of a clone's address."""
-    return match["owner"] or match["pages"], match["name"].removesuffix(".git")
-
-
-def is_wrong(match: re.Match[str], file: str, repository: Repository) -> bool:
-    """Tell whether an address is meant to be this repository's and is not."""
-    owner, name = address_of(match)
-    if (owner, name) == (repository.owner, repository.name):
-        return match["ref"] not in (None, repository.ref)
-    opens_the_course = match["host"] not in (None, "github.com")
-    return file in OWN_FILES or opens_the_course or name.lower() == repository.name.lower()
-
-
-def wrong_addresses(root: Path, repository: Repository) -> Iterator[str]:
-    """Name file, line and address of every copy that differs from _config.yml."""
-    for path in text_files(root):
-        file = path.relative_to(root).as_posix()
-        for number, line in enumerate(read(path).splitlines(), start=1):
-            for match in ADDRESS.finditer(line):
-                if is_wrong(match, file, repository):
-                    yield f"{file}:{number}: {match[0]}"
+    return Repository(match[1], match[2], settings["branch"])
 
 
 def setup_cell(repository: Repository) -> str:
@@ -133,30 +68,41 @@ def setup_cell(repository: Repository) -> str:
     return SETUP_CELL.format(**repository._asdict())
 
 
-def wrong_setup_cells(root: Path, repository: Repository) -> Iterator[str]:
-    """Name the chapters whose first code cell is not the setup cell, word for word."""
-    for path in sorted((root / "book").glob("[0-9]*.*")):
-        if path.suffix not in (".md", ".ipynb"):
-            continue
-        notebook = read_text(path) if path.suffix == ".md" else nbformat.read(path, as_version=4)
-        first = next((cell.source for cell in notebook.cells if cell.cell_type == "code"), "")
-        if first != setup_cell(repository):
-            yield f"{path.relative_to(root).as_posix()}: the first code cell is not the setup cell"
+def texts(root: Path) -> Iterator[tuple[Path, str]]:
+    """Give every tracked text that may hold an address, _config.yml last."""
+    command = ["git", "grep", "-lzI", "-e", "github"]
+    found = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
+    for name in sorted(filter(None, found.split("\0")), key=lambda name: name == CONFIG):
+        yield root / name, (root / name).read_bytes().decode()
 
 
-def rewrite_text(text: str, old: Repository, new: Repository) -> str:
+def rename(root: Path, owner: str, name: str) -> list[str]:
+    """Rewrite every copy, then _config.yml; an interrupted run is finished by a second one."""
+    if not re.fullmatch(OWNER, owner, re.ASCII):
+        raise ValueError(f"`OWNER` must be the name of a GitHub account, got {owner!r}")
+    if not re.fullmatch(NAME, name, re.ASCII) or name.endswith(".github.io"):
+        raise ValueError(f"`REPO` must be the name of a repository, got {name!r}")
+    old = read_config(root)
+    changed = []
+    for path, before in texts(root):
+        after = readdressed(before, old, Repository(owner, name, old.branch))
+        if after != before:
+            after = resealed(after) if path.suffix == ".ipynb" else after
+            path.write_bytes(after.encode())
+            changed.append(path.relative_to(root).as_posix())
+    return changed
+
+
+def readdressed(text: str, old: Repository, new: Repository) -> str:
     """Replace every address of the old repository by the new one's."""
 
-    def readdress(match: re.Match[str]) -> str:
-        owner, name = address_of(match)
-        if (owner.lower(), name.lower()) != (old.owner.lower(), old.name.lower()):
+    def replace(match: re.Match[str]) -> str:
+        if (match["owner"] or match["site"], match["name"]) != (old.owner, old.name):
             return match[0]
-        start = f"{match['host']}/{new.owner}" if match["host"] else f"{new.owner}.github.io"
-        git = ".git" if match["name"].endswith(".git") else ""
-        ref = f"{match['before_ref']}{new.ref}" if match["ref"] else ""
-        return f"{start}/{new.name}{git}{ref}"
+        start = f"{match['host']}{new.owner}" if match["host"] else f"{new.owner}.github.io"
+        return f"{start}/{new.name}" + (f"{match['at']}{new.branch}" if match["at"] else "")
 
-    return ADDRESS.sub(readdress, text)
+    return ADDRESS.sub(replace, text)
 
 
 def resealed(text: str) -> str:
@@ -167,33 +113,29 @@ def resealed(text: str) -> str:
     return nbformat.writes(notebook) + "\n"
 
 
-def write(path: Path, text: str) -> None:
-    """Write a text in one step: a reader sees the old file or the new one."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(text.encode())
-    partial.chmod(path.stat().st_mode)
-    partial.replace(path)
-
-
-def rename(root: Path, owner: str, name: str) -> list[str]:
-    """Rewrite every copy, then _config.yml; an interrupted run is finished by a second one."""
-    check_names(owner, name)
-    old = read_config(root)
-    new = Repository(owner, name, old.ref)
-    changed = []
-    for path in text_files(root):
-        before = read(path)
-        after = rewrite_text(before, old, new)
-        if after != before:
-            write(path, resealed(after) if path.suffix == ".ipynb" else after)
-            changed.append(path.relative_to(root).as_posix())
-    return changed
-
-
 def check(root: Path) -> list[str]:
-    """Return one line for every copy that differs from _config.yml."""
+    """Return file, line and address of every copy that differs from _config.yml."""
     repository = read_config(root)
-    return [*wrong_addresses(root, repository), *wrong_setup_cells(root, repository)]
+    return [
+        f"{path.relative_to(root).as_posix()}:{number}: {match[0]}"
+        for path, text in texts(root)
+        for number, line in enumerate(text.splitlines(), start=1)
+        for match in ADDRESS.finditer(line)
+        if is_wrong(match, repository)
+    ]
+
+
+def is_wrong(match: re.Match[str], ours: Repository) -> bool:
+    """Tell whether an address is meant to be this repository's and is not.
+
+    What Colab opens, pip installs or GitHub Pages shows is ours; so is a repository of our owner or
+    of our name.
+    """
+    same_owner = (match["owner"] or match["site"]) == ours.owner
+    same_name = match["name"] == ours.name
+    if same_owner and same_name:
+        return match["branch"] not in (None, ours.branch)
+    return same_owner or same_name or match["host"] != "github.com/"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -206,36 +148,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("owner", nargs="?", metavar="OWNER", help="GitHub account")
     parser.add_argument("name", nargs="?", metavar="REPO", help="repository name")
     parser.add_argument("--check", action="store_true", help="change nothing, exit 1 if any differ")
-    parser.add_argument("--setup-cell", action="store_true", help="print the notebooks' first cell")
     options = parser.parse_args(arguments)
-    if options.setup_cell:
-        print(setup_cell(read_config(ROOT)))
-        return 0
     if options.check:
-        return report_differences(check(ROOT))
-    if options.name is None:
+        wrong = check(ROOT)
+        print("\n".join(wrong) or f"every address is that of {CONFIG}")
+        return 1 if wrong else 0
+    if not options.name:
         parser.error("OWNER and REPO are needed, as in: make repository OWNER=me REPO=my-course")
     try:
-        return report_changes(rename(ROOT, options.owner, options.name))
+        changed = rename(ROOT, options.owner, options.name)
     except ValueError as error:
         parser.error(str(error))
-
-
-def report_changes(changed: list[str]) -> int:
-    """Name the files that were rewritten."""
-    for file in changed:
-        print(f"changed {file}")
-    print(f"{len(changed)} files changed")
+    print("\n".join(f"changed {file}" for file in changed) or "nothing to change")
     return 0
-
-
-def report_differences(problems: list[str]) -> int:
-    """Name the copies that differ and the command that makes them equal."""
-    for problem in problems:
-        print(problem)
-    if problems:
-        print(f"{len(problems)} copies differ from `repository` in {CONFIG}: see CONTRIBUTING.md")
-    return 1 if problems else 0
 
 
 if __name__ == "__main__":

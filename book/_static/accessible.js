@@ -1,7 +1,7 @@
 // Small repairs to the markup of the theme and of notebook outputs, for keyboards and screen readers.
 
 // A box that scrolls sideways must be reachable with the keyboard, and only while it does scroll.
-const BOXES = "pre, .cell_output .output, .pst-scrollable-table-container, mjx-container[display]";
+const BOXES = "pre, .cell_output .output, .pst-scrollable-table-container, div.math";
 
 function markScrollingBoxes() {
   for (const box of document.querySelectorAll(BOXES)) {
@@ -32,10 +32,18 @@ function nameSources() {
   }
 }
 
+// What folds the pages below a chapter open is an arrow without words.
+function nameArrows() {
+  for (const arrow of document.querySelectorAll(".has-children > details > summary")) {
+    const chapter = arrow.closest(".has-children").querySelector("a").textContent.trim();
+    arrow.setAttribute("aria-label", `Pages below ${chapter}`);
+  }
+}
+
 nameSidebar();
 nameSources();
+nameArrows();
 dropEmptyHeaders();
 markScrollingBoxes();
 window.addEventListener("resize", markScrollingBoxes);
 document.fonts?.ready.then(markScrollingBoxes);
-window.addEventListener("load", () => window.MathJax?.startup?.promise?.then(markScrollingBoxes));

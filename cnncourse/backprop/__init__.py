@@ -1,4 +1,4 @@
-"""Chapter 10: how the gradient flows backwards through the operators, worked out by hand.
+"""How the gradient flows backwards through the operators, worked out by hand.
 
 Each ``..._backward`` takes the gradient of a scalar loss L with respect to an operator's output
 and returns the gradient of L with respect to each input. Nothing here calls a derivative of the

@@ -10,14 +10,9 @@ from torch import Tensor
 from cnncourse._arguments import check_alike, check_tensor
 
 
-def check_float(name: str, value: Tensor) -> None:
-    """Require a floating-point tensor of any rank."""
-    check_tensor(name, value, "_ " * getattr(value, "ndim", 0))
-
-
 def check_grad_output(grad_output: Tensor, expected: Sequence[int], x: Tensor) -> None:
     """Require a gradient with the shape, dtype and device of the operator's output."""
-    check_float("grad_output", grad_output)
+    check_tensor("grad_output", grad_output, "...")
     if tuple(grad_output.shape) != tuple(expected):
         raise ValueError(
             f"`grad_output` must have the shape of the output, {tuple(expected)}, "

@@ -3,28 +3,26 @@
 >>> import torch
 >>> from cnncourse import check
 >>> check("second_derivative_kernel", torch.tensor([1.0, -2.0, 1.0]))
-second_derivative_kernel: passed (1 of 1 cases right)
+✓ second_derivative_kernel: passed (1 of 1 cases right)
+Next: the questions in words on this page.
 
 The engine is the modules beside this one; the exercises are those of ``chapters``.
 """
 
 from __future__ import annotations
 
-import pkgutil
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 
-from torch import nn
-
-from cnncourse.checks import chapters
+from cnncourse.checks.chapters import ORDER
 from cnncourse.checks.exercise import Exercise, generator
 from cnncourse.checks.judge import judge
 from cnncourse.checks.report import Report
-from cnncourse.checks.run import run
+from cnncourse.checks.run import as_function, run
 
 __all__ = ["check", "hint", "names"]
 
@@ -32,10 +30,11 @@ __all__ = ["check", "hint", "names"]
 @cache
 def exercises() -> dict[str, Exercise]:
     """Return every exercise by its name, in the order of the chapters."""
-    names = [module.name for module in pkgutil.iter_modules(chapters.__path__)]
-    modules = [import_module(f"{chapters.__name__}.{name}") for name in names]
-    found = [exercise for module in modules for exercise in module.EXERCISES]
-    return {exercise.name: exercise for exercise in sorted(found, key=lambda e: e.chapter)}
+    found = {}
+    for number, name in enumerate(ORDER, 1):
+        for exercise in import_module(f"cnncourse.checks.chapters.{name}").EXERCISES:
+            found[exercise.name] = replace(exercise, chapter=number)
+    return found
 
 
 def names() -> list[str]:
@@ -88,13 +87,14 @@ def check(name: str, answer: object, *, seed: int | str = 0) -> Report:
     answer
         Your function. Where the exercise takes no arguments, the value itself will do.
     seed
-        Whole number or text that decides the inputs: the same seed gives the same report.
+        Integer or text that decides the inputs: the same seed gives the same report.
 
     Returns
     -------
     Report
         It shows as text and in a notebook; ``.passed``, ``.score`` and ``.feedback`` hold the
-        result.
+        result. An answer that is still the exercise's empty stub gives a report too, so that all
+        cells of a notebook can run.
 
     Raises
     ------
@@ -102,30 +102,40 @@ def check(name: str, answer: object, *, seed: int | str = 0) -> Report:
         If there is no exercise of that name.
     TypeError
         If ``answer`` is no function and the exercise takes arguments.
-    NotImplementedError
-        If the answer still is the exercise's empty stub.
 
     Examples
     --------
     >>> check("corr2d", lambda x, kernel: x)  # doctest: +ELLIPSIS
-    corr2d: not yet (0 of 8 cases right)
+    ✗ corr2d: not yet (0 of ... cases right)
     Smallest failing case:
     ...
     """
     exercise = find(name)
     cases = exercise.cases(generator(seed, name))
-    return judge(exercise, cases, run(exercise, _callable(exercise, answer), cases))
+    try:
+        outcomes = run(exercise, _callable(exercise, answer), cases)
+    except NotImplementedError:
+        return Report(name, cases=0, right=0)
+    return replace(judge(exercise, cases, outcomes), then=_next(exercise))
+
+
+def _next(exercise: Exercise) -> str:
+    """Say what comes after an exercise on its page."""
+    page = [one for one in exercises().values() if one.chapter == exercise.chapter]
+    after = page[page.index(exercise) + 1 :]
+    if not after:
+        return "Next: the questions in words on this page."
+    return f"Next: `{after[0].name}`, {after[0].title}."
 
 
 def _callable(exercise: Exercise, answer: object) -> Callable:
-    """Return the answer as a function; a value becomes the function that returns it."""
-    # A model is callable too, but where nothing is handed in it is the answer itself.
-    if callable(answer) and (exercise.parameters or not isinstance(answer, nn.Module)):
+    """Return the answer as a function; where it takes no arguments, a value will do."""
+    if not exercise.parameters:
+        return as_function(answer)
+    if callable(answer):
         return answer
-    if exercise.parameters:
-        kind = type(answer).__name__
-        raise TypeError(f"`answer` must be a function {exercise.signature}, got a {kind}")
-    return lambda: answer
+    kind = type(answer).__name__
+    raise TypeError(f"`answer` must be a function {exercise.signature}, got a {kind}")
 
 
 @dataclass(frozen=True, repr=False)

@@ -94,6 +94,10 @@ class Interface:
     functions: Mapping[str, Callable] = field(default_factory=dict)
     probe: Callable | None = None
 
+    def call(self, answer: Callable, *arguments: object) -> object:
+        """Call an answer, or let the probe do it."""
+        return self.probe(answer, *arguments) if self.probe else answer(*arguments)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Exercise(Interface):
@@ -101,8 +105,6 @@ class Exercise(Interface):
 
     Attributes
     ----------
-    chapter : int
-        Number of the chapter.
     signature : str
         As the learner writes it: ``"corr2d(x, kernel)"``.
     returns : tuple of str
@@ -117,8 +119,6 @@ class Exercise(Interface):
         What to know before.
     graded : str
         One sentence: what the check looks at.
-    covers : tuple of str
-        Exercises of other books that this one stands for: ``"d2l 7.2, exercise 2"``.
     reference : callable
         A right answer; a function of the package where there is one.
     cases : callable
@@ -133,9 +133,10 @@ class Exercise(Interface):
         From gentle to nearly the answer.
     tolerance : mapping
         dtype -> largest error accepted, relative to the largest number expected.
+    chapter : int
+        Number of the chapter; :func:`~cnncourse.checks.exercises` fills it in.
     """
 
-    chapter: int
     signature: str
     title: str
     minutes: int
@@ -148,27 +149,15 @@ class Exercise(Interface):
     hints: tuple[str, ...]
     mistakes: tuple[Mistake, ...] = ()
     returns: tuple[str, ...] = ()
-    covers: tuple[str, ...] = ()
     accepts: Callable[..., str] | None = None
     tolerance: Mapping[torch.dtype, float] = field(default_factory=lambda: TOLERANCE)
+    chapter: int = 0
 
     @property
     def parameters(self) -> tuple[str, ...]:
         """Names of the arguments."""
         names = self.signature.partition("(")[2].rstrip(")")
         return tuple(name.strip() for name in names.split(",") if name.strip())
-
-    def summary(self) -> str:
-        """Return the line that stands under the heading in ``exercises/NN_topic.md``."""
-        parts = [
-            f"`{self.signature}`",
-            f"{self.minutes} minutes",
-            self.difficulty,
-            f"{self.points} point{'s' if self.points != 1 else ''}",
-            f"needs {', '.join(self.prerequisites)}",
-            f"graded: {self.graded}",
-        ]
-        return " · ".join(parts + [f"covers {source}" for source in self.covers])
 
 
 def is_strided(index: int) -> bool:

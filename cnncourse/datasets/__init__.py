@@ -61,6 +61,10 @@ class Dataset(NamedTuple):
 def load_fashion_mnist(data_dir: str | os.PathLike[str] | None = None) -> Dataset:
     """Load Fashion-MNIST: 28 x 28 grey pictures of ten kinds of clothing.
 
+    Images are float32 of shape (n, 1, 28, 28) in [0, 1], labels int64 in 0..9. The validation split
+    is stratified and the same on every machine: the training images are sorted by label, ties in
+    the order of the file, and every 12th one validates.
+
     Parameters
     ----------
     data_dir
@@ -68,25 +72,14 @@ def load_fashion_mnist(data_dir: str | os.PathLike[str] | None = None) -> Datase
         ``.gz``). Default: ``$CNNCOURSE_DATA/fashion_mnist`` if that variable is set, else the files
         shipped with the package.
 
-    Returns
-    -------
-    Dataset
-        ``train`` (55,000), ``validation`` (5,000) and ``test`` (10,000). Images are float32 of
-        shape (n, 1, 28, 28) in [0, 1]; labels are int64 of shape (n,) in 0..9;
-        ``classes[label]`` names a label. The split is stratified and the same on every machine:
-        training images are sorted by label, ties in the order of the file, and every 12th one
-        validates.
-
     Raises
     ------
-    FileNotFoundError
-        If the folder or one of the four files is missing.
-    ValueError
-        If a file is truncated, corrupt, of the wrong kind, or does not match its partner.
+    FileNotFoundError, ValueError
+        If a file is missing; if one is truncated, corrupt, or does not match its partner.
 
     Notes
     -----
-    Source: Xiao, Rasul and Vollgraf, "Fashion-MNIST: a novel image dataset for benchmarking machine
+    Xiao, Rasul and Vollgraf, "Fashion-MNIST: a novel image dataset for benchmarking machine
     learning algorithms", 2017. MIT licence.
 
     Examples
@@ -103,27 +96,12 @@ def load_fashion_mnist(data_dir: str | os.PathLike[str] | None = None) -> Datase
 def load_mnist(data_dir: str | os.PathLike[str] | None = None) -> Dataset:
     """Load MNIST: 28 x 28 grey pictures of handwritten digits.
 
-    Parameters
-    ----------
-    data_dir
-        As in :func:`load_fashion_mnist`; ``$CNNCOURSE_DATA/mnist`` if that variable is set.
-
-    Returns
-    -------
-    Dataset
-        As in :func:`load_fashion_mnist`; the classes are the digits.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the folder or one of the four files is missing.
-    ValueError
-        If a file is truncated, corrupt, of the wrong kind, or does not match its partner.
+    All is as in ``load_fashion_mnist``; the variable's folder is ``$CNNCOURSE_DATA/mnist``.
 
     Notes
     -----
-    Source: LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document
-    recognition", 1998. CC BY-SA 3.0.
+    LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document recognition",
+    1998. CC BY-SA 3.0.
 
     Examples
     --------

@@ -15,19 +15,13 @@ from torch import Tensor
 from cnncourse.checks.exercise import Case
 from cnncourse.checks.run import Outcome
 from cnncourse_grader import wire
+from cnncourse_grader.words import PROBLEMS, TAMPERED, TOO_MANY_NUMBERS
 
 MOST_NUMBERS = 1 << 18  # in one value; the largest right answer has a few thousand
 LONGEST_TEXT = 2_000
 MOST_LINES = 20
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 FIELDS = {field.name for field in fields(Outcome)}
-TAMPERED = "What came back was not written by the grader's runner: no points."
-PROBLEMS = {
-    "missing": "The notebook hands in no answer of this name.",
-    "stub": "Not solved yet: the answer is still the empty stub.",
-    "time": "The answer took too long.",
-    "memory": "The answer needed too much memory.",
-}
 
 
 @dataclass(frozen=True)
@@ -128,7 +122,7 @@ def _outcome(fields: object, case: Case) -> Outcome:
     _require(_is_tuple(fields["changed"], int))
     _require(all(0 <= place < len(case.arguments) for place in fields["changed"]))
     if _count(fields["value"]) > MOST_NUMBERS:
-        return Outcome(returned="value of too many numbers")
+        return Outcome(returned=TOO_MANY_NUMBERS)
     texts = {name: clean(fields[name]) for name in ("returned", "error")}
     lines = {name: tuple(map(clean, fields[name])) for name in ("traceback", "forbidden")}
     return Outcome(value=fields["value"], changed=fields["changed"], **texts, **lines)

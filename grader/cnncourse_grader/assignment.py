@@ -13,7 +13,6 @@ from cnncourse.checks.exercise import Case, Exercise, generator
 from cnncourse.checks.notebook import Notebook
 from cnncourse_grader import wire
 from cnncourse_grader.collect import Submission
-from cnncourse_grader.lent import forbidden_to
 from cnncourse_grader.sandbox import Limits
 
 GIVEN = ("cnncourse.checks.given.", "torch.")
@@ -75,7 +74,7 @@ def _interface(exercise: Exercise, cases: list[Case]) -> dict:
     return {
         "name": exercise.name,
         "takes_arguments": bool(exercise.parameters),
-        "forbidden": forbidden_to(exercise),
+        "forbidden": exercise.forbidden,
         "functions": functions,
         "probe": _place(exercise.probe) if exercise.probe else None,
         "cases": [case.arguments for case in cases],

@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from cnncourse.checks.notebook import LARGEST_FILE, Notebook, UnreadableError, read_notebook
+from cnncourse_grader import words
 
 MOST_NOTEBOOKS = 20  # of one student
 MOST_FILES = 200_000  # in one collection
@@ -116,8 +117,8 @@ def _folder_files(root: Path) -> Iterator[_File]:
 def _problem_of(place: Path) -> str:
     mode = place.lstat().st_mode
     if stat.S_ISLNK(mode):
-        return f"{place.name} is a link"
-    return "" if stat.S_ISREG(mode) else f"{place.name} is not a plain file"
+        return words.is_link(place.name)
+    return "" if stat.S_ISREG(mode) else words.is_no_file(place.name)
 
 
 def _read_file(place: Path) -> bytes:
@@ -140,11 +141,11 @@ def _zip_files(archive: zipfile.ZipFile) -> Iterator[_File]:
 def _problem_in_zip(member: zipfile.ZipInfo) -> str:
     path, name = PurePosixPath(member.orig_filename.replace("\\", "/")), member.orig_filename
     if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", name) or "\0" in name:
-        return f"the path {name!r} leads out of the folder"
+        return words.leads_out(name)
     if stat.S_ISLNK(member.external_attr >> 16):
-        return f"{path.name} is a link"
+        return words.is_link(path.name)
     if member.flag_bits & 1:
-        return f"{path.name} is encrypted"
+        return words.is_locked(path.name)
     return ""
 
 
@@ -154,7 +155,7 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
         with archive.open(member) as file:
             return file.read(LARGEST_FILE + 1)
     except UNPACKING as error:
-        raise UnreadableError(f"{member.orig_filename!r} cannot be unpacked: {error}") from None
+        raise UnreadableError(words.is_broken(member.orig_filename, error)) from None
 
 
 def _group(files: Iterator[_File], root: str) -> list[Submission]:
@@ -231,32 +232,29 @@ def _read(student: Student, files: list[_File]) -> tuple[Notebook, ...]:
             raise UnreadableError(file.problem)
     wanted = sorted((f for f in files if f.path.endswith(NOTEBOOK_ENDINGS)), key=lambda f: f.path)
     if not wanted:
-        raise UnreadableError("no notebook was handed in")
+        raise UnreadableError(words.NO_NOTEBOOK)
     if len(wanted) > MOST_NOTEBOOKS:
-        raise UnreadableError(f"{len(wanted)} notebooks, at most {MOST_NOTEBOOKS} are read")
+        raise UnreadableError(words.too_many_notebooks(len(wanted), MOST_NOTEBOOKS))
     if len({file.path for file in wanted}) < len(wanted):
-        raise UnreadableError("two files have the same name")
+        raise UnreadableError(words.SAME_NAME)
     if len({file.path.count("/") > 0 for file in wanted}) > 1:
-        raise UnreadableError("there are a folder and a file of this name")
+        raise UnreadableError(words.FOLDER_AND_FILE)
     return tuple(read_notebook(owner(file.path)[1], file.read()) for file in wanted)
 
 
 def _check_name(name: str) -> None:
     """Refuse a name that could do harm in a file name, a table or a terminal."""
     if not 1 <= len(name) <= LONGEST_NAME:
-        raise UnreadableError(f"the student's name must have 1 to {LONGEST_NAME} characters")
+        raise UnreadableError(words.long_name(LONGEST_NAME))
     if name[0] == "." or set(name) & set('?/\\"<>|'):
-        raise UnreadableError(
-            "the student's name must be printable, not start with one of = + - @ . "
-            'and hold none of ? / \\ " < > |'
-        )
+        raise UnreadableError(words.BAD_NAME)
 
 
 def _empty_folders(root: Path, known: set[Student]) -> list[Submission]:
     folders = [p.name for p in root.iterdir() if p.is_dir() and not p.is_symlink()]
     students = [owner(f"{name}/-")[0] for name in sorted(folders) if not IGNORED.search(name)]
     return [
-        Submission(student, refused="no notebook was handed in")
+        Submission(student, refused=words.NO_NOTEBOOK)
         for student in students
         if student not in known
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from string import Template
 
+from cnncourse_grader import words
 from cnncourse_grader.marks import Grade, Mark
 
 PAGE = Template(
@@ -15,7 +16,7 @@ PAGE = Template(
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>Feedback for $name</title>
+<title>$title</title>
 <style>
 :root { color-scheme: light dark; }
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 48rem; margin: 0 auto; padding: 1rem; }
@@ -27,11 +28,11 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; }
 </head>
 <body>
 <main>
-<h1>Feedback for $name</h1>
-$warning<p><strong>$total of $most points.</strong> $status</p>
+<h1>$title</h1>
+$warning<p><strong>$points: $total</strong> $status</p>
 <table>
-<caption>Points</caption>
-<thead><tr><th scope="col">Exercise</th><th scope="col">Points</th></tr></thead>
+<caption>$points</caption>
+<thead><tr><th scope="col">$exercise</th><th scope="col">$points</th></tr></thead>
 <tbody>
 $rows
 </tbody>
@@ -60,11 +61,12 @@ def page(grade: Grade, warning: str) -> str:
         HTML; every word of the submission is escaped.
     """
     return PAGE.substitute(
-        name=escape(grade.student.name),
-        warning=f"<p><strong>Warning:</strong> {escape(warning)}</p>\n" if warning else "",
-        total=f"{grade.total:g}",
-        most=f"{grade.most:g}",
-        status=escape("" if grade.status == "graded" else grade.status),
+        title=escape(words.feedback_for(grade.student.name)),
+        warning=f"<p><strong>{escape(words.warning(warning))}</strong></p>\n" if warning else "",
+        points=words.POINTS,
+        exercise=words.EXERCISE,
+        total=words.of_points(grade.total, grade.most),
+        status=escape("" if grade.status == words.GRADED else grade.status),
         rows="\n".join(map(_row, grade.marks)),
         failures=_failures(grade.failures),
         marks="\n".join(map(_section, grade.marks)),
@@ -72,7 +74,7 @@ def page(grade: Grade, warning: str) -> str:
 
 
 def _row(mark: Mark) -> str:
-    points = f"{mark.points:g} of {mark.most:g}"
+    points = words.of_points(mark.points, mark.most)
     return f'<tr><th scope="row">{escape(mark.exercise)}</th><td>{points}</td></tr>'
 
 
@@ -84,4 +86,4 @@ def _failures(failures: tuple[str, ...]) -> str:
     if not failures:
         return ""
     items = "".join(f"<li><code>{escape(text)}</code></li>" for text in failures)
-    return f"<h2>Cells that stopped with an error</h2>\n<ul>{items}</ul>\n"
+    return f"<h2>{words.FAILED_CELLS}</h2>\n<ul>{items}</ul>\n"

@@ -16,7 +16,7 @@ import torch
 from tqdm import tqdm
 
 from cnncourse.checks.notebook import Notebook
-from cnncourse_grader import sandbox
+from cnncourse_grader import sandbox, words
 from cnncourse_grader.answers import read_answers
 from cnncourse_grader.assignment import Assignment, assigned_chapters, exercises_of
 from cnncourse_grader.collect import Submission, collect
@@ -24,7 +24,6 @@ from cnncourse_grader.marks import Grade, Run, is_pending, mark_submission, not_
 from cnncourse_grader.sandbox import Limits
 from cnncourse_grader.store import Store
 
-UNPROTECTED = "graded without a sandbox: the submissions could read and change this computer"
 STARTS = 2  # a notebook that does not start gets a second try
 Runner = Callable[[bytes], sandbox.Result]
 
@@ -93,14 +92,17 @@ def grade(options: Options) -> list[Grade]:
     submissions = collect(options.submissions)
     exercises = exercises_of(options.chapters or assigned_chapters(submissions))
     assignment = Assignment.draw(exercises, options.seed)
-    store = Store(options.out, assignment.names, "" if options.protected else UNPROTECTED)
+    store = Store(options.out, assignment.names, "" if options.protected else words.UNPROTECTED)
     store.open(options.seed, options.resume)
     waiting = [(one, digest_of(one)) for one in submissions]
     waiting = [both for both in waiting if not store.load(both[0].student, both[1])]
     _say(f"Grading {len(waiting)} of {len(submissions)} submissions: {', '.join(assignment.names)}")
     with _runner(options) as (runner, workers):
-        _grade_all(waiting, partial(_grade_one, assignment, options.limits, runner), store, workers)
-    store.write_table()
+        try:
+            grade_one = partial(_grade_one, assignment, options.limits, runner)
+            _grade_all(waiting, grade_one, store, workers)
+        finally:
+            store.write_table()
     if store.grades and all(is_pending(one) for one in store.grades.values()):
         raise EnvironmentProblemError(next(iter(store.grades.values())).status)
     return sorted(store.grades.values(), key=lambda one: one.student)
@@ -156,7 +158,7 @@ def _run(assignment: Assignment, limits: Limits, runner: Runner, notebook: Noteb
         answers = read_answers(result.data, assignment.cases)
         if answers.started:
             return Run(notebook, answers, result.problem)
-    raise EnvironmentProblemError(f"{notebook.name} did not start: {result.problem}")
+    raise EnvironmentProblemError(words.did_not_start(notebook.name, result.problem))
 
 
 @contextmanager
@@ -181,7 +183,7 @@ def _cluster(address: str) -> object:
         from distributed import Client
     except ImportError:
         raise EnvironmentProblemError(
-            "--dask needs dask.distributed: pip install 'cnncourse[grade]'"
+            "--dask needs dask.distributed: pip install distributed"
         ) from None
     try:
         return Client(address, timeout=10, set_as_default=False)

@@ -13,8 +13,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from cnncourse_grader import sandbox, store
-from cnncourse_grader.grade import UNPROTECTED, Options, grade
+from cnncourse_grader import sandbox, words
+from cnncourse_grader.files import write
+from cnncourse_grader.grade import Options, grade
 from cnncourse_grader.marks import Grade, Mark
 
 STUDENT = "submission"
@@ -32,8 +33,8 @@ def main(root: Path) -> None:
     try:
         data = results(_grade(root, protected), protected)
     except (ValueError, RuntimeError) as error:
-        data = {"score": 0, "output": f"The submission could not be graded: {error}"}
-    store.write(root / "results/results.json", json.dumps(data, indent=2) + "\n")
+        data = {"score": 0, "output": words.could_not_be_graded(error)}
+    write(root / "results/results.json", json.dumps(data, indent=2) + "\n")
 
 
 def _grade(root: Path, protected: bool) -> Grade:
@@ -77,12 +78,12 @@ def results(grade: Grade, protected: bool) -> dict:
     dict
         Content of ``results.json``.
     """
-    lines = [] if grade.status == "graded" else [grade.status]
+    lines = [] if grade.status == words.GRADED else [grade.status]
     lines += grade.failures
-    lines += [] if protected else [f"Warning: {UNPROTECTED}"]
+    lines += [] if protected else [words.warning(words.UNPROTECTED)]
     return {
         "score": grade.total,
-        "output": "\n".join(lines) or "Every notebook ran to its end.",
+        "output": "\n".join(lines) or words.ALL_RAN,
         "output_format": "text",
         "stdout_visibility": "hidden",
         "tests": [_test(mark) for mark in grade.marks],

@@ -22,12 +22,11 @@ from typing import BinaryIO
 
 import numpy as np
 import torch
-from torch import nn
 
 from cnncourse import checks
 from cnncourse.checks.cells import OutOfTimeError, run_cells, time_limit
 from cnncourse.checks.exercise import Case, Interface
-from cnncourse.checks.run import Outcome, run
+from cnncourse.checks.run import Outcome, as_function, run
 from cnncourse_grader import wire
 
 FONTS = Path("/course/matplotlib")
@@ -48,8 +47,8 @@ def main() -> None:
     _write(results, {"cells": [[number, text] for number, text in failures.items()]})
     for one in request["exercises"]:
         answer = _find(one["name"], namespace)
-        if not one["takes_arguments"]:
-            answer = _as_function(answer)
+        if answer is not None and not one["takes_arguments"]:
+            answer = as_function(answer)
         _write(results, _call(interfaces[one["name"]], answer, one["cases"], seconds))
     _write(results, {"end": True})
     # No destructor or exit handler of the submission has a say any more.
@@ -75,10 +74,11 @@ def _end_with_the_grader() -> None:
 def _limit(limits: Mapping[str, int]) -> None:
     """Give up for good what a notebook does not need."""
     torch.set_num_threads(1)
+    used = resource.getrusage(resource.RUSAGE_SELF)
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if sys.platform == "linux" else 0
     # torch itself maps much more than it uses, a CUDA build several gigabytes.
     _at_most(resource.RLIMIT_AS, pages * resource.getpagesize() + limits["memory"])
-    _at_most(resource.RLIMIT_CPU, limits["seconds"] + 1)
+    _at_most(resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime) + limits["seconds"] + 2)
     _at_most(resource.RLIMIT_FSIZE, limits["file"])
     _at_most(resource.RLIMIT_CORE, 0)
     _at_most(resource.RLIMIT_NOFILE, 256)
@@ -109,12 +109,6 @@ def _load(place: tuple[str, str]) -> Callable:
 def _find(name: str, namespace: Mapping[str, object]) -> object:
     """Take what the notebook last handed to ``check``, or else what has the exercise's name."""
     return checks.handed_in.get(name, namespace.get(name))
-
-
-def _as_function(answer: object) -> object:
-    """Let a value, or a model, stand for the function that returns it."""
-    is_function = answer is None or (callable(answer) and not isinstance(answer, nn.Module))
-    return answer if is_function else lambda: answer
 
 
 def _call(interface: Interface, answer: object, cases: list[tuple], seconds: int) -> dict:

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from html import escape
 
+from cnncourse.checks.diagnosis import yours
 from cnncourse.checks.exercise import Exercise
 from cnncourse.checks.judge import judge
 from cnncourse.checks.notebook import Notebook
-from cnncourse_grader.answers import PROBLEMS, Answer, Answers
+from cnncourse_grader import words
+from cnncourse_grader.answers import Answer, Answers
 from cnncourse_grader.assignment import Assignment
 from cnncourse_grader.collect import Student, Submission
-from cnncourse_grader.lent import forbidden_to
 from cnncourse_grader.reading import forbidden_calls
 
-PENDING = "not graded: "
 # References may use torch's global random numbers, which threads share.
 _judging = threading.Lock()
 
@@ -66,7 +66,7 @@ class Grade:
     student: Student
     digest: str
     marks: tuple[Mark, ...]
-    status: str = "graded"
+    status: str = words.GRADED
     failures: tuple[str, ...] = ()
     graded: bool = True
 
@@ -134,52 +134,49 @@ def mark_submission(
         With a mark for every exercise.
     """
     if submission.refused:
-        reason = f"refused: {submission.refused}"
+        reason = words.refused(submission.refused)
         marks = tuple(_without_points(one, reason) for one in assignment.exercises)
         return Grade(submission.student, digest, marks, reason, graded=False)
     marks = tuple(_best(one, assignment, runs) for one in assignment.exercises)
-    stopped = [f"stopped: {run.notebook.name}: {run.problem}" for run in runs if run.problem]
+    stopped = [words.stopped(run.notebook.name, run.problem) for run in runs if run.problem]
     failures = tuple(
-        f"{run.notebook.name}, cell {number}: {text}"
+        words.failed_cell(run.notebook.name, number, text)
         for run in runs
         for number, text in run.answers.failures
     )
-    return Grade(submission.student, digest, marks, "; ".join(stopped) or "graded", failures)
+    return Grade(submission.student, digest, marks, "; ".join(stopped) or words.GRADED, failures)
 
 
 def not_graded(submission: Submission, digest: str, assignment: Assignment, reason: str) -> Grade:
     """Note that the machine failed; ``--resume`` tries again."""
-    marks = tuple(_without_points(one, f"{PENDING}{reason}") for one in assignment.exercises)
-    return Grade(submission.student, digest, marks, f"{PENDING}{reason}", graded=False)
+    status = f"{words.PENDING}{reason}"
+    marks = tuple(_without_points(one, status) for one in assignment.exercises)
+    return Grade(submission.student, digest, marks, status, graded=False)
 
 
 def is_pending(grade: Grade) -> bool:
     """Tell whether the grade has to be tried again."""
-    return grade.status.startswith(PENDING)
+    return grade.status.startswith(words.PENDING)
 
 
 def _best(exercise: Exercise, assignment: Assignment, runs: Sequence[Run]) -> Mark:
     marks = [_mark(exercise, assignment, run) for run in runs]
     # A notebook of another chapter hands in no answer to this exercise: prefer one that does.
     answers = [run.answers.answers.get(exercise.name) for run in runs]
-    answered = [bool(one) and one.problem != PROBLEMS["missing"] for one in answers]
+    answered = [bool(one) and one.problem != words.MISSING for one in answers]
     return max(zip(marks, answered, strict=True), key=lambda one: (one[0].points, one[1]))[0]
 
 
 def _mark(exercise: Exercise, assignment: Assignment, run: Run) -> Mark:
     answer = run.answers.answers.get(exercise.name)
     if answer is None:
-        reason = (
-            f"The notebook was stopped: {run.problem}." if run.problem else "No answer came back."
-        )
-        return _without_points(exercise, reason)
+        stopped = words.notebook_stopped(run.problem) if run.problem else words.NO_ANSWER
+        return _without_points(exercise, stopped)
     if answer.problem:
         return _without_points(exercise, answer.problem)
-    named = forbidden_calls(run.notebook.cells, exercise.name, forbidden_to(exercise))
+    named = forbidden_calls(run.notebook.cells, exercise.name, exercise.forbidden)
     if named:
-        return _without_points(
-            exercise, f"The answer names `{named[0]}`. Here that work is yours to do."
-        )
+        return _without_points(exercise, yours("names", named[0]))
     return _judged(exercise, assignment, answer)
 
 
@@ -188,7 +185,7 @@ def _judged(exercise: Exercise, assignment: Assignment, answer: Answer) -> Mark:
         with _judging:
             report = judge(exercise, assignment.cases[exercise.name], answer.outcomes)
     except Exception as error:  # whatever odd data does to a comparison: it earns nothing
-        return _without_points(exercise, f"The answer cannot be compared ({type(error).__name__}).")
+        return _without_points(exercise, words.incomparable(error))
     points, most = round(report.score * exercise.points, 2), float(exercise.points)
     return Mark(exercise.name, exercise.title, points, most, report.feedback, report._repr_html_())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import os
+import io
 import stat
 import sys
 import zipfile
@@ -11,11 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from cnncourse_grader import stripped
-from cnncourse_grader.leaks import Secrets, scan_archive, scan_site
+from cnncourse_grader import stripped, world
+from cnncourse_grader.files import write
+from cnncourse_grader.leaks import NOTE, leaks
 
 STUDENTS, INSTRUCTORS, AUTOGRADER = "students.zip", "instructors.zip", "gradescope-autograder.zip"
-TEMPLATES = Path(__file__).parent / "autograder"
+OURS = Path(__file__).parent
+SCRIPTS = ("setup.sh", "run_autograder")
+# What the autograder installs beside the packages of a notebook: the grader's own needs.
+NEEDS = ("packaging", "psutil")
 FOR_STUDENTS = """\
 Exercises of a course on convolutional networks
 
@@ -42,7 +46,7 @@ class LeakError(RuntimeError):
 def release(
     course: Path, out: Path, chapters: Sequence[int] = (), gradescope: bool = False, seed: str = ""
 ) -> list[Path]:
-    """Write the archives, and refuse when the student's holds anything of a solution.
+    """Write the archives, unless the student's would hold anything of a solution.
 
     Parameters
     ----------
@@ -67,50 +71,18 @@ def release(
     ValueError
         If ``course`` has no exercises or not those of ``chapters``, or a seed is missing.
     LeakError
-        If a solution was found in the student archive or in the built site; the archive is gone.
+        If a solution was found in the student archive; nothing is written.
     """
     if gradescope and not seed:
         raise ValueError("--gradescope needs a secret: --seed, --seed-file or CNNCOURSE_SEED")
     tool, sources = _tool(course), _sources(course, chapters)
-    out.mkdir(parents=True, exist_ok=True)
-    students = _write_zip(out / STUDENTS, _student_files(tool, sources))
-    if found := leaks(course, students):
-        students.unlink()
-        raise LeakError("a solution would get out, nothing is released:\n" + "\n".join(found))
-    written = [students, _write_zip(out / INSTRUCTORS, _instructor_files(tool, sources))]
+    archives = {
+        STUDENTS: _students(tool, sources),
+        INSTRUCTORS: _zip(_instructor_files(tool, sources)),
+    }
     if gradescope:
-        files = autograder_files(seed, [_chapter(path) for path in sources])
-        written.append(_write_zip(out / AUTOGRADER, files))
-    return written
-
-
-def leaks(course: Path, students: Path) -> list[str]:
-    """List every place where students could read something of a solution.
-
-    Parameters
-    ----------
-    course : Path
-        A clone of the course; its built site is searched too, if there is one.
-    students : Path
-        The student archive.
-
-    Returns
-    -------
-    list of str
-        A line for each place.
-    """
-    # All chapters are secret, also those that are not handed out yet.
-    sources = [path.read_text(encoding="utf-8") for path in _sources(course, ())]
-    found = scan_archive(students, Secrets(sources))
-    site = course / "_build/html"
-    if site.is_dir():
-        # Chapters and package; not book/exercises, which is cut from the sources.
-        chapters = [*(course / "book").glob("*.*"), *(course / "book/instructors").glob("*.md")]
-        public = [path for path in chapters if path.suffix in (".md", ".ipynb", ".bib")]
-        public += [*(course / "cnncourse").rglob("*.py"), *course.glob("*.yml")]
-        texts = [path.read_text(encoding="utf-8") for path in public]
-        found += [f"the site's {line}" for line in scan_site(site, Secrets(sources, texts))]
-    return found
+        archives[AUTOGRADER] = _zip(autograder_files(seed, [_chapter(path) for path in sources]))
+    return [write(out / name, archive) for name, archive in archives.items()]
 
 
 def _sources(course: Path, chapters: Sequence[int]) -> list[Path]:
@@ -141,13 +113,23 @@ def _tool(course: Path) -> ModuleType:
         sys.path.pop(0)
 
 
-def _student_files(tool: ModuleType, sources: Iterable[Path]) -> dict[str, str]:
-    notebooks = {f"{path.stem}.ipynb": _notebook(tool.student_version(path)) for path in sources}
-    return {"README.txt": FOR_STUDENTS} | notebooks
+def _students(tool: ModuleType, sources: Iterable[Path]) -> bytes:
+    """Return the students' archive, opened again and found clean."""
+    paths = {f"{path.stem}.ipynb": path for path in sources}
+    notebooks = {name: _notebook(tool.student_version(path)) for name, path in paths.items()}
+    archive = _zip({NOTE: FOR_STUDENTS} | notebooks)
+    if found := leaks(archive, {name: _solved(tool, path) for name, path in paths.items()}):
+        raise LeakError("a solution would get out, nothing is released:\n" + "\n".join(found))
+    return archive
+
+
+def _solved(tool: ModuleType, path: Path) -> str:
+    """Return all that stands in the instructor's notebook."""
+    return "\n".join(cell.source for cell in tool.instructor_version(path).cells)
 
 
 def _instructor_files(tool: ModuleType, sources: Iterable[Path]) -> dict[str, str]:
-    files = {"README.txt": FOR_INSTRUCTORS}
+    files = {NOTE: FOR_INSTRUCTORS}
     for path in sources:
         files[f"notebooks/{path.stem}.ipynb"] = _notebook(tool.instructor_version(path))
         files[f"sources/{path.name}"] = path.read_text(encoding="utf-8")
@@ -161,7 +143,7 @@ def _notebook(notebook: object) -> str:
 
 
 def autograder_files(seed: str, chapters: Sequence[int]) -> dict[str, str | bytes]:
-    """Return the files of an autograder for Gradescope.
+    """Return the files of an autograder for Gradescope: both packages, and the secret.
 
     Parameters
     ----------
@@ -175,26 +157,24 @@ def autograder_files(seed: str, chapters: Sequence[int]) -> dict[str, str | byte
     dict of str to str or bytes
         Path in the archive -> content.
     """
-    package = stripped.PACKAGE
     files: dict[str, str | bytes] = {
-        f"course/cnncourse/{path.relative_to(package).as_posix()}": path.read_bytes()
+        f"course/{path.relative_to(package.parent).as_posix()}": path.read_bytes()
+        for package in (stripped.PACKAGE, OURS)
         for path in sorted(package.rglob("*"))
         if path.is_file() and "__pycache__" not in path.parts
     }
-    for name in ("setup.sh", "run_autograder"):
-        files[name] = (TEMPLATES / name).read_text(encoding="utf-8")
+    files |= {name: (OURS / "autograder" / name).read_text("utf-8") for name in SCRIPTS}
+    files["requirements.txt"] = "\n".join([*world.PACKAGES, *NEEDS, ""])
     return files | {"seed.txt": f"{seed}\n", "chapters.txt": " ".join(map(str, chapters)) + "\n"}
 
 
-def _write_zip(path: Path, files: Mapping[str, str | bytes]) -> Path:
-    """Write an archive whose bytes depend on its content alone."""
-    partial = path.with_name(f".{path.name}.partial")
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+def _zip(files: Mapping[str, str | bytes]) -> bytes:
+    """Return an archive whose bytes depend on its content alone."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in sorted(files.items()):
             member = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-            executable = name in ("setup.sh", "run_autograder")
-            member.external_attr = (stat.S_IFREG | (0o755 if executable else 0o644)) << 16
+            member.external_attr = (stat.S_IFREG | (0o755 if name in SCRIPTS else 0o644)) << 16
             member.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(member, content)
-    os.replace(partial, path)
-    return path
+    return data.getvalue()

@@ -1,8 +1,9 @@
 """Keep the results of a run on disk, each one complete or not there at all.
 
-Beside ``grades.csv`` stands a folder ``grades`` with ``json/`` (one file a student, also what
-``--resume`` reads), ``feedback/`` (one page a student) and ``run.json`` (what was graded, and a
-way to recognise the seed that does not give it away).
+Beside ``grades.csv`` stands a folder ``grades`` with ``json/`` (one file a student, written when
+its grade comes; ``--resume`` reads them), ``feedback/`` (one page a student) and ``run.json`` (what
+was graded, and a way to recognise the seed that does not give it away). The table is made of these
+at the end of a run.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import csv
 import hashlib
 import io
 import json
-import os
 import re
 import secrets
 from collections.abc import Iterable, Sequence
@@ -20,6 +20,7 @@ from pathlib import Path
 import cnncourse
 from cnncourse_grader.collect import Student
 from cnncourse_grader.feedback import page
+from cnncourse_grader.files import write
 from cnncourse_grader.marks import Grade, is_pending
 
 # scrypt with these numbers takes 0.1 s: guessing seeds from run.json is slow.
@@ -107,12 +108,11 @@ class Store:
         return True
 
     def add(self, grade: Grade) -> None:
-        """Write the result of one student; the table comes last."""
+        """Write the result of one student, the page first: its data says that it is whole."""
         self.grades[grade.student] = grade
         write(self._path("feedback", grade.student), page(grade, self.warning))
         data = grade.to_dict() | ({"warning": self.warning} if self.warning else {})
         write(self._path("json", grade.student), _as_json(data))
-        self.write_table()
 
     def write_table(self) -> None:
         """Write the table of all results so far."""
@@ -173,17 +173,6 @@ def table(grades: Iterable[Grade], names: Sequence[str], warning: str) -> str:
         totals = [f"{grade.total:g}", f"{grade.most:g}"]
         writer.writerow([*grade.student, *points, *totals, status])
     return text.getvalue()
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file so that whoever looks, also after a crash, sees the old or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    with open(partial, "w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
 
 
 def _as_json(data: dict) -> str:

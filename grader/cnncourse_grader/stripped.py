@@ -7,28 +7,20 @@ not there: a notebook's import line then does not fail as a whole.
 
 from __future__ import annotations
 
+import pkgutil
 import shutil
 from pathlib import Path
 
 import cnncourse
-from cnncourse_grader.lent import all_lent, cut
+from cnncourse_grader import words
 
 PACKAGE = Path(cnncourse.__file__).parent
+# Modules, and folders with all that is in them.
 SHOWN = (
-    "_arguments.py",
-    "animation/*.py",
-    "animation/*.css",
-    "animation/*.js",
-    "claims.py",
-    "plots/*.py",
-    "training.py",
-    "datasets/__init__.py",
-    "checks/exercise.py",
-    "checks/run.py",
-    "checks/given/*.py",
-    "checks/cells.py",
+    *("_arguments", "animation", "claims", "plots", "training", "datasets/__init__"),
+    *("checks/cells", "checks/exercise", "checks/given", "checks/run"),
 )
-HIDDEN = '''"""Hidden while a notebook is graded, but for what its exercises build on."""
+HIDDEN = '''"""Hidden while a notebook is graded."""
 
 from __future__ import annotations
 
@@ -39,10 +31,10 @@ def __getattr__(name):
 
     class Hidden:
         def __init__(self, *arguments, **options):
-            raise NameError(f"cnncourse's {name} is not there while a notebook is graded")
+            raise NameError(f"WORDS")
 
     return Hidden
-'''
+'''.replace("WORDS", words.HIDDEN)
 ROOT = '''"""The course's package without its answers."""
 
 __version__ = "{version}"
@@ -88,21 +80,26 @@ def write(folder: Path, with_data: bool) -> None:
         Copy the shipped images. Otherwise empty folders stand where a sandbox mounts them.
     """
     package = folder / "cnncourse"
-    for pattern in SHOWN:
-        for source in PACKAGE.glob(pattern):
-            target = package / source.relative_to(PACKAGE)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
+    for source in (path for name in SHOWN for path in files_of(name)):
+        target = package / source.relative_to(PACKAGE)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
     for data in data_folders():
         place = package / "datasets" / data.name
         shutil.copytree(data, place) if with_data else place.mkdir()
     _write_stand_ins(package)
 
 
+def files_of(name: str) -> list[Path]:
+    """List the file of a module, or all files of a folder."""
+    found = [PACKAGE / f"{name}.py", *sorted((PACKAGE / name).rglob("*"))]
+    return [path for path in found if path.is_file() and "__pycache__" not in path.parts]
+
+
 def _write_stand_ins(package: Path) -> None:
-    for path in PACKAGE.glob("*.py"):
-        if not (package / path.name).exists():
-            (package / path.name).write_text(_stand_in(path), encoding="utf-8")
+    for _, name, _ in pkgutil.iter_modules([str(PACKAGE)]):
+        if not (package / name).exists() and not (package / f"{name}.py").exists():
+            (package / f"{name}.py").write_text(HIDDEN, encoding="utf-8")
     (package / "__init__.py").write_text(ROOT.format(version=cnncourse.__version__))
     (package / "checks/__init__.py").write_text(CHECKS)
     beside = package.with_name("cnncourse_grader")
@@ -110,13 +107,6 @@ def _write_stand_ins(package: Path) -> None:
     (beside / "__init__.py").write_text('"""What runs beside a submission."""\n')
     for name in ("inside.py", "wire.py"):
         shutil.copyfile(Path(__file__).with_name(name), beside / name)
-
-
-def _stand_in(path: Path) -> str:
-    """Write what stands for a hidden module: nothing of it, or the functions it lends."""
-    module = f"cnncourse.{path.stem}."
-    names = [name.removeprefix(module) for name in all_lent() if name.startswith(module)]
-    return HIDDEN + (cut(path.read_text(encoding="utf-8"), names) if names else "")
 
 
 def data_folders() -> list[Path]:

@@ -1,63 +1,26 @@
-"""The archives: students' without solutions, and a scan that finds any that slipped in."""
+"""The archives: no solution in the students', whatever goes wrong; instructors'; an autograder."""
 
 from __future__ import annotations
 
-import base64
-import gzip
-import io
 import json
 import os
-import py_compile
 import subprocess
 import sys
-import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cnncourse_grader import gradescope, release, sandbox
-from cnncourse_grader.leaks import Secrets, runs, scan_archive, scan_site
+from cnncourse_grader import gradescope, release, sandbox, words
+from cnncourse_grader.leaks import leaks
 from cnncourse_grader.release import LeakError
-from submissions import FLIPPED, RIGHT, solved, write_zip
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+from submissions import RIGHT, SETUP, notebook
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCE = """
-# Exercise
-
-Add the products of a window, and move on.
-
-```{code-cell}
-def corr2d(x, kernel):
-    ### BEGIN SOLUTION
-    (h, w), (kh, kw) = x.shape, kernel.shape
-    y = x.new_zeros(h - kh + 1, w - kw + 1)
-    return fill_every_window(y, x, kernel)
-    ### END SOLUTION
-```
-
-```{code-cell}
-check("corr2d", corr2d)
-### BEGIN HIDDEN TESTS
-assert check("corr2d", corr2d, seed=os.environ.get("CNNCOURSE_SEED", 1)).passed
-### END HIDDEN TESTS
-```
-
-<!-- ### BEGIN SOLUTION -->
-**Answer.** The difference vanishes wherever neighbouring pixels share one brightness, hence
-horizontal boundaries remain invisible to this particular kernel. **Rubric.** One point.
-<!-- ### END SOLUTION -->
-"""
-SOLUTION = (
-    "    y = x.new_zeros(h - kh + 1, w - kw + 1)\n    return fill_every_window(y, x, kernel)\n"
-)
-PROSE = (
-    "The difference vanishes wherever neighbouring pixels\n   share one brightness, hence "
-    "horizontal\nboundaries remain invisible"
-)
-HIDDEN = 'assert check("corr2d", corr2d, seed=os.environ.get("CNNCOURSE_SEED", 1)).passed'
-HARMLESS = "Add the products of a window, and move on. def corr2d(x, kernel): raise"
-SECRETS = Secrets([SOURCE])
-SECRET_LINE = "### BEGIN SOLUTION\n{}\n### END SOLUTION"
+NAME = "03_cross_correlation.ipynb"
+SOURCE = ROOT / "exercises/03_cross_correlation.md"
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +37,8 @@ def members(path: Path) -> dict[str, bytes]:
 
 def test_students_get_stubs_and_no_solution(released: Path) -> None:
     files = members(released / release.STUDENTS)
-    assert {"README.txt", "03_cross_correlation.ipynb"} <= set(files)
+    stems = {path.stem for path in (ROOT / "exercises").glob("*.md")}
+    assert set(files) == {"README.txt", *(f"{stem}.ipynb" for stem in stems)}
     text = b"".join(files.values()).decode()
     assert "raise NotImplementedError" in text
     assert "x.new_zeros(h - kh + 1" not in text
@@ -84,16 +48,10 @@ def test_students_get_stubs_and_no_solution(released: Path) -> None:
 
 def test_instructors_get_solutions_and_sources(released: Path) -> None:
     files = members(released / release.INSTRUCTORS)
-    text = files["notebooks/03_cross_correlation.ipynb"].decode()
+    text = files[f"notebooks/{NAME}"].decode()
     assert "x.new_zeros(h - kh + 1" in text
     assert "Rubric" in text
-    source = (ROOT / "exercises/03_cross_correlation.md").read_bytes()
-    assert files["sources/03_cross_correlation.md"] == source
-
-
-def test_instructor_archive_would_not_pass_as_students(released: Path) -> None:
-    sources = [path.read_text() for path in (ROOT / "exercises").glob("*.md")]
-    assert scan_archive(released / release.INSTRUCTORS, Secrets(sources))
+    assert files[f"sources/{SOURCE.name}"] == SOURCE.read_bytes()
 
 
 def test_archives_have_the_same_bytes_each_time(released: Path, tmp_path: Path) -> None:
@@ -104,8 +62,7 @@ def test_archives_have_the_same_bytes_each_time(released: Path, tmp_path: Path) 
 
 def test_release_takes_chapters(tmp_path: Path) -> None:
     release.release(ROOT, tmp_path, [3])
-    names = set(members(tmp_path / release.STUDENTS))
-    assert names == {"README.txt", "03_cross_correlation.ipynb"}
+    assert set(members(tmp_path / release.STUDENTS)) == {"README.txt", NAME}
 
 
 def test_release_names_what_is_wrong(tmp_path: Path) -> None:
@@ -117,118 +74,100 @@ def test_release_names_what_is_wrong(tmp_path: Path) -> None:
         release.release(ROOT, tmp_path, gradescope=True)
 
 
-def test_release_refuses_and_removes_an_archive_with_a_solution(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+# A release never contains a solution: ways in which a clone's tool could fail to cut one
+
+
+def uncut(student: NotebookNode, instructor: NotebookNode) -> NotebookNode:
+    return instructor
+
+
+def only_marks_cut(student: NotebookNode, instructor: NotebookNode) -> NotebookNode:
+    for cell in instructor.cells:
+        lines = cell.source.splitlines()
+        cell.source = "\n".join(line for line in lines if "###" not in line)
+    return instructor
+
+
+def one_cell_uncut(kind: str) -> Callable[[NotebookNode, NotebookNode], NotebookNode]:
+    """Keep the first solution in a code cell, or the first rubric in a text cell."""
+
+    def spoil(student: NotebookNode, instructor: NotebookNode) -> NotebookNode:
+        pairs = zip(student.cells, only_marks_cut(student, instructor).cells, strict=True)
+        cut = next((a, b) for a, b in pairs if a.cell_type == kind and a.source != b.source)
+        cut[0].source = cut[1].source
+        return student
+
+    return spoil
+
+
+def hidden_test_uncut(student: NotebookNode, instructor: NotebookNode) -> NotebookNode:
+    student.cells[
+        -1
+    ].source += '\nreport = check("corr2d", corr2d, seed=os.environ["CNNCOURSE_SEED"])'
+    student.cells[-1].source += "\nassert report.passed, report.feedback"
+    return student
+
+
+def in_metadata(student: NotebookNode, instructor: NotebookNode) -> NotebookNode:
+    student.metadata["history"] = [cell.source for cell in instructor.cells]
+    return student
+
+
+def in_output(student: NotebookNode, instructor: NotebookNode) -> NotebookNode:
+    cell = next(one for one in student.cells if one.cell_type == "code")
+    cell.outputs = [new_output("stream", text="0x1f8b")]
+    return student
+
+
+def mark_left(student: NotebookNode, instructor: NotebookNode) -> NotebookNode:
+    student.cells[0].source += "\n<!-- ### BEGIN SOLUTION -->"
+    return student
+
+
+@pytest.mark.parametrize(
+    ("spoil", "found"),
+    [
+        (uncut, "BEGIN SOLUTION"),
+        (only_marks_cut, "x.new_zeros"),
+        (one_cell_uncut("code"), "new_zeros"),
+        (one_cell_uncut("markdown"), "Rubric"),
+        (hidden_test_uncut, "assert report.passed"),
+        (in_metadata, "BEGIN SOLUTION"),
+        (in_output, "outputs"),
+        (mark_left, "BEGIN SOLUTION"),
+    ],
+)
+def test_nothing_is_released_with_a_solution(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable, found: str
 ) -> None:
     tool = release._tool(ROOT)
-    monkeypatch.setattr(tool, "student_version", tool.instructor_version)
-    with pytest.raises(LeakError, match="BEGIN SOLUTION"):
+    student, instructor = tool.student_version, tool.instructor_version
+    monkeypatch.setattr(
+        tool, "student_version", lambda path: spoil(student(path), instructor(path))
+    )
+    with pytest.raises(LeakError, match=found) as error:
+        release.release(ROOT, tmp_path, [3])
+    assert NAME in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["answers.py", "sources/03.md", "x.so", "model.pt", "more.zip"])
+def test_no_other_file_is_released(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    zipped = release._zip
+    monkeypatch.setattr(release, "_zip", lambda files: zipped({**files, name: b"\x7fELF\xff"}))
+    with pytest.raises(LeakError, match=f"{name} is no file of a release"):
         release.release(ROOT, tmp_path, [3])
     assert list(tmp_path.iterdir()) == []
 
 
-# The scan
-
-
-def as_notebook(**cell: object) -> str:
-    return json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
-
-
-def zipped(name: str, content: str) -> bytes:
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(name, content)
-    return data.getvalue()
-
-
-def tarred(content: str) -> bytes:
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w") as archive:
-        member = tarfile.TarInfo("notes.txt")
-        member.size = len(content.encode())
-        archive.addfile(member, io.BytesIO(content.encode()))
-    return data.getvalue()
-
-
-LEAKS = {
-    "text": ("notes.txt", SOLUTION),
-    "other-indentation": ("notes.txt", SOLUTION.replace("    ", "\t")),
-    "one-line-of-prose": ("notes.txt", PROSE.replace("\n", " ")),
-    "prose-wrapped-anew": ("notes.txt", PROSE),
-    "hidden-test": ("notes.txt", HIDDEN),
-    "marker": ("notes.txt", "### BEGIN SOLUTION"),
-    "cell": ("a.ipynb", as_notebook(cell_type="code", source=SOLUTION.splitlines(keepends=True))),
-    "metadata": ("a.ipynb", as_notebook(cell_type="code", source="", metadata={"old": SOLUTION})),
-    "output": ("a.ipynb", as_notebook(cell_type="code", source="", outputs=[{"text": [SOLUTION]}])),
-    "json-escapes": ("a.json", json.dumps([SOLUTION]).replace("y", "\\u0079")),
-    "markup": ("a.html", SOLUTION.replace("x", "<span class='n'>x</span>").replace(">", ">", 1)),
-    "base64": ("a.json", json.dumps({"data": base64.b64encode(SOLUTION.encode() * 2).decode()})),
-    "zip-in-zip": ("more.zip", zipped("notes.txt", SOLUTION)),
-    "gzip": ("notes.txt.gz", gzip.compress(SOLUTION.encode())),
-    "tar": ("notes.tar", tarred(SOLUTION)),
-    "checkpoint": (".ipynb_checkpoints/a-checkpoint.ipynb", as_notebook(cell_type="code")),
-    "weights": ("model.pt", "x"),
-    "shared-object": ("x.so", "x"),
-    "elf": ("harmless.txt", b"\x7fELF...."),
-}
-
-
-@pytest.mark.parametrize("name", LEAKS)
-def test_scan_finds(tmp_path: Path, name: str) -> None:
-    member, content = LEAKS[name]
-    path = write_zip(tmp_path / "students.zip", {"ok.txt": HARMLESS, member: content})
-    found = scan_archive(path, SECRETS)
-    assert len(found) == 1
-    assert member.split("/")[0] in found[0]
-
-
-def test_scan_finds_compiled_python_under_any_name(tmp_path: Path) -> None:
-    source = tmp_path / "answers.py"
-    source.write_text("x = 1\n")
-    compiled = py_compile.compile(str(source), cfile=str(tmp_path / "notes"))
-    path = write_zip(tmp_path / "students.zip", {"notes.txt": Path(compiled).read_bytes()})
-    assert scan_archive(path, SECRETS) == ["students.zip/notes.txt is a compiled file"]
-
-
-def test_scan_passes_what_is_public(tmp_path: Path) -> None:
-    text = as_notebook(cell_type="code", source=HARMLESS + '\ncheck("corr2d", corr2d)')
-    path = write_zip(tmp_path / "students.zip", {"a.ipynb": text, "b.txt": "ab\r\n" * 9})
-    assert scan_archive(path, SECRETS) == []
-
-
-def test_short_lines_are_secret_unless_they_say_nothing_or_are_public() -> None:
-    source = SECRET_LINE.format("return kernel.flip(0, 1)")
-    assert Secrets([source]).find("x = 1; return kernel.flip(0, 1)")
-    public = "so return kernel.flip(0, 1) then"
-    assert not Secrets([public, source]).find("return kernel.flip(0, 1)")
-    assert not Secrets([SECRET_LINE.format("(K T_{p,q}\\,")]).find("(K T_{p,q}\\, x)")
-
-
-def test_scan_refuses_what_it_cannot_open(tmp_path: Path) -> None:
-    path = write_zip(tmp_path / "students.zip", {"more.zip": b"PK\x03\x04broken"})
-    with pytest.raises(ValueError, match="cannot be unpacked"):
-        scan_archive(path, SECRETS)
-
-
-def test_scan_finds_solutions_in_the_site(tmp_path: Path) -> None:
-    (tmp_path / "a.html").write_text("<p>" + SOLUTION.replace(" ", "</b> <b>") + "</p>")
-    (tmp_path / "b.html").write_text(HARMLESS)
-    assert [line.split()[0] for line in scan_site(tmp_path, SECRETS)] == ["a.html"]
-    assert scan_site(tmp_path, Secrets([SOURCE], public=[SOLUTION])) == []
-
-
-def test_scan_finds_words_of_solutions_in_the_search_index(tmp_path: Path) -> None:
-    words = ["vanish", "neighbour", "bright", "horizont", "boundari", "invis", "particular"]
-    terms = dict.fromkeys(words, 1)
-    index = tmp_path / "searchindex.js"
-    index.write_text(f"Search.setIndex({json.dumps({'terms': terms})})")
-    assert "words that only solutions use" in scan_site(tmp_path, SECRETS)[0]
-    index.write_text(f"Search.setIndex({json.dumps({'terms': {'product': 1, 'window': 1}})})")
-    assert scan_site(tmp_path, SECRETS) == []
-
-
-def test_runs_do_not_depend_on_layout() -> None:
-    assert set(runs(" ".join(SOLUTION.split()))) <= set(runs(SOLUTION))
+def test_what_students_get_is_clean_and_what_instructors_get_is_not(released: Path) -> None:
+    archives = [(released / name).read_bytes() for name in (release.STUDENTS, release.INSTRUCTORS)]
+    tool = release._tool(ROOT)
+    texts = {f"{path.stem}.ipynb": release._solved(tool, path) for path in tool.sources()}
+    assert leaks(archives[0], texts) == []
+    assert leaks(archives[1], {f"notebooks/{name}": text for name, text in texts.items()})
 
 
 # Gradescope
@@ -274,23 +213,17 @@ def is_valid(results: dict) -> bool:
     )
 
 
-def test_autograder_grades_a_right_submission(root: Path) -> None:
-    (root / "submission/03.ipynb").write_text(solved(RIGHT))
+@pytest.mark.usefixtures("bubblewrap")
+def test_autograder_grades_a_submission_and_says_what_is_wrong(root: Path) -> None:
+    unflipped = "def convolve2d(x, kernel):\n    return corr2d(x, kernel)"
+    (root / "submission/03.ipynb").write_text(notebook(SETUP, RIGHT, unflipped))
     results = run_autograder(root)
     assert is_valid(results)
     assert results["score"] == 2
-    scores = {test["name"].split(":")[0]: test["score"] for test in results["tests"]}
-    assert scores["corr2d"] == 2
-    assert scores["convolve2d"] == 0
+    tests = {test["name"].split(":")[0]: test for test in results["tests"]}
+    assert (tests["corr2d"]["score"], tests["convolve2d"]["score"]) == (2, 0)
+    assert "flip" in tests["convolve2d"]["output"]
     assert "s3cret" not in json.dumps(results)
-
-
-def test_autograder_says_what_is_wrong(root: Path) -> None:
-    (root / "submission/03.ipynb").write_text(solved(FLIPPED))
-    results = run_autograder(root)
-    assert is_valid(results)
-    assert results["score"] == 0
-    assert "kernel looks flipped" in results["tests"][0]["output"]
 
 
 def test_autograder_refuses_an_empty_submission(root: Path) -> None:
@@ -298,7 +231,15 @@ def test_autograder_refuses_an_empty_submission(root: Path) -> None:
     results = json.loads((root / "results/results.json").read_text())
     assert is_valid(results)
     assert results["score"] == 0
-    assert "no notebook was handed in" in results["output"]
+    assert words.NO_NOTEBOOK in results["output"]
+
+
+def test_autograder_reports_what_stopped_the_grader(root: Path) -> None:
+    (root / "source/chapters.txt").write_text("99\n")
+    gradescope.main(root)
+    results = json.loads((root / "results/results.json").read_text())
+    assert results["score"] == 0
+    assert "could not be graded: `--chapters`" in results["output"]
 
 
 def test_autograder_warns_without_a_sandbox(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,11 +248,12 @@ def test_autograder_warns_without_a_sandbox(root: Path, monkeypatch: pytest.Monk
     gradescope.main(root)
     output = json.loads((root / "results/results.json").read_text())["output"]
     assert "is a link" in output
-    assert "without a sandbox" in output
+    assert words.UNPROTECTED in output
 
 
-def test_autograder_holds_the_package_and_no_cache(released: Path) -> None:
+def test_autograder_holds_both_packages_and_no_cache(released: Path) -> None:
     names = members(released / release.AUTOGRADER)
-    assert "course/cnncourse/checks/cross_correlation.py" in names
+    assert "course/cnncourse/checks/chapters/cross_correlation.py" in names
+    assert "course/cnncourse_grader/gradescope.py" in names
     assert "course/cnncourse/datasets/mnist/LICENSE" in names
     assert not [name for name in names if "__pycache__" in name]

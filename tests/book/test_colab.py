@@ -1,5 +1,8 @@
 """The first cell of every notebook works in an environment like Colab's, and nowhere else acts.
 
+It is one cell in all notebooks, so one kernel tries it: with a whole learner's notebook behind it,
+the imports of all notebooks, the data and d2l. What the chapters compute, nbval compares.
+
 Colab's versions of 2026-08-25 are installed into an environment under .cache/colab, which is kept
 between runs (1.6 GB). Two things differ from Colab: torch is 2.13.0 for the CPU, because Colab's
 2.11.0 with CUDA 12.8 brings several gigabytes, and Python is the one that runs the tests. What that
@@ -9,7 +12,9 @@ working tree, served from a file: the package index is the only network it needs
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import importlib.metadata
 import json
 import os
 import shutil
@@ -22,6 +27,7 @@ from typing import NamedTuple
 
 import nbformat
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
 from nbclient import NotebookClient
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -30,7 +36,8 @@ from packaging.utils import canonicalize_name
 from tools.repository import read_config, setup_cell
 
 ROOT = Path(__file__).resolve().parents[2]
-CHAPTERS = sorted((ROOT / "book").glob("[0-9]*.ipynb"))
+CHAPTERS = sorted(ROOT.glob("book/[0-9]*.ipynb"))
+NOTEBOOKS = sorted([*ROOT.glob("book/**/[0-9]*.ipynb"), *ROOT.glob("learn/[0-9]*.ipynb")])
 
 COLAB_PYTHON = "3.13"
 PINNED = {
@@ -61,9 +68,9 @@ pytestmark = pytest.mark.timeout(1800)
 
 
 class Run(NamedTuple):
-    """What one notebook printed, and the packages before and after it."""
+    """The cells of one notebook with their outputs, and the packages before and after them."""
 
-    outputs: list[list[nbformat.NotebookNode]]
+    cells: list[nbformat.NotebookNode]
     before: dict[str, str]
     after: dict[str, str]
 
@@ -80,9 +87,14 @@ def pip(folder, *arguments):
     return done.stdout
 
 
+def site_packages(folder):
+    (found,) = folder.glob("lib/python*/site-packages")
+    return found
+
+
 def packages(folder):
-    listing = json.loads(pip(folder, "list", "--format", "json"))
-    return {canonicalize_name(package["name"]): package["version"] for package in listing}
+    installed = importlib.metadata.distributions(path=[str(site_packages(folder))])
+    return {canonicalize_name(package.name): package.version for package in installed}
 
 
 def install_base(folder):
@@ -91,12 +103,13 @@ def install_base(folder):
     venv.create(folder, with_pip=True)
     pip(folder, "install", "--quiet", "--upgrade", "pip")  # Python 3.11's refuses git+file:///
     pins = [f"{name}=={version}" for name, version in PINNED.items()]
-    pip(folder, "install", "--quiet", STANDS_IN_FOR_TORCH, *pins, *PRESENT)
-    pip(folder, "install", "--quiet", "--no-deps", TORCHVISION)
-    (site_packages,) = folder.glob("lib/python*/site-packages")
-    (site_packages / "google" / "colab").mkdir(parents=True)
-    (site_packages / "google" / "colab" / "__init__.py").touch()
-    (site_packages / "google_colab.pth").write_text(LOAD_COLAB)
+    # Most of the files are never imported: Python compiles those that are.
+    pip(folder, "install", "--quiet", "--no-compile", STANDS_IN_FOR_TORCH, *pins, *PRESENT)
+    pip(folder, "install", "--quiet", "--no-compile", "--no-deps", TORCHVISION)
+    place = site_packages(folder)
+    (place / "google" / "colab").mkdir(parents=True)
+    (place / "google" / "colab" / "__init__.py").touch()
+    (place / "google_colab.pth").write_text(LOAD_COLAB)
     (folder / "base.json").write_text(json.dumps(packages(folder)))
 
 
@@ -130,7 +143,7 @@ def served(tmp_path_factory):
         command = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost", *arguments]
         return subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True).stdout
 
-    git("init", "--quiet", "--initial-branch", read_config(ROOT).ref)
+    git("init", "--quiet", "--initial-branch", read_config(ROOT).branch)
     listing = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT)
     for name in filter(None, listing.split("\0")):
         if (ROOT / name).is_file():  # not a file deleted since the last commit
@@ -162,26 +175,70 @@ def execute(colab, served, tmp_path_factory):
         for cell in copies:
             cell.source = cell.source.replace(address, served.as_uri())
         notebook = nbformat.v4.new_notebook(cells=copies)
-        resources = {"metadata": {"path": content}}
         before = packages(colab)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("JUPYTER_PATH", str(jupyter))
-            client = NotebookClient(notebook, kernel_name="colab", timeout=600, resources=resources)
+            # A failure is for the tests to show, together with what the cells before it printed.
+            client = NotebookClient(
+                notebook,
+                kernel_name="colab",
+                timeout=600,
+                startup_timeout=600,
+                allow_errors=True,
+                resources={"metadata": {"path": content}},
+            )
             client.execute(env={**environment, **variables})
-        return Run([cell.outputs for cell in copies], before, packages(colab))
+        return Run(copies, before, packages(colab))
 
     return run
 
 
+def code(source):
+    return nbformat.v4.new_code_cell(source)
+
+
+def code_cells(path):
+    return [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+
+
+def light_notebook():
+    """Return the first learner's notebook that trains nothing for long."""
+    light = (path for path in CHAPTERS if not any("heavy" in tags(c) for c in code_cells(path)))
+    return ROOT / "learn" / next(light).name
+
+
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+def import_statements(paths):
+    """List every import of these notebooks, each once."""
+    to_python = TransformerManager().transform_cell
+    trees = [ast.parse(to_python(cell.source)) for path in paths for cell in code_cells(path)]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    return sorted({ast.unparse(n) for n in nodes if isinstance(n, ast.Import | ast.ImportFrom)})
+
+
 @pytest.fixture(scope="module")
 def runs(execute):
-    """Run the setup cell outside Colab, in Colab, and there again; then use the package."""
-    setup = nbformat.v4.new_code_cell(setup_cell(read_config(ROOT)))
-    # A failure in this cell is for the tests to show, together with what the first cell printed.
-    use = nbformat.v4.new_code_cell(USES_THE_PACKAGE, metadata={"tags": ["raises-exception"]})
-    outside = execute([setup], OUTSIDE_COLAB="1")
-    first = execute([setup, use])
-    return {"outside": outside, "first": first, "again": execute([setup, use])}
+    """Run the setup cell outside Colab; in Colab, with what learners do; and there once more."""
+    setup = code(setup_cell(read_config(ROOT)))
+    imports = code("\n".join(import_statements(NOTEBOOKS)))
+    return {
+        "outside": execute([setup], OUTSIDE_COLAB="1"),
+        "first": execute([*code_cells(light_notebook()), imports, code(USES_THE_PACKAGE)]),
+        "again": execute([setup, code("import cnncourse")]),
+    }
+
+
+def find_errors(run):
+    """List the cells that failed and were not meant to."""
+    return [
+        f"{cell.source}\n{output.ename}: {output.evalue}"
+        for cell in run.cells
+        for output in cell.outputs
+        if output.output_type == "error" and "raises-exception" not in tags(cell)
+    ]
 
 
 def test_environment_has_the_versions_of_colab(colab):
@@ -191,36 +248,40 @@ def test_environment_has_the_versions_of_colab(colab):
 
 def test_setup_cell_does_nothing_outside_colab(runs):
     run = runs["outside"]
-    assert run.outputs == [[]]
+    assert [cell.outputs for cell in run.cells] == [[]]
     assert run.after == run.before
     assert "cnncourse" not in run.after
 
 
 def test_setup_cell_adds_the_course_and_replaces_nothing(runs):
     run = runs["first"]
-    assert set(run.after) - set(run.before) == ADDED, run.outputs
+    assert set(run.after) - set(run.before) == ADDED
     assert {name: run.after.get(name) for name in run.before} == run.before
 
 
-def test_package_works_right_after_the_setup_cell(runs):
-    for name in ("first", "again"):
-        printed = "".join(output.get("text", "") for output in runs[name].outputs[1])
-        assert printed == "10000 10000 LeNet\n", runs[name].outputs
+def test_a_notebook_and_the_imports_of_all_work_after_the_setup_cell(runs):
+    run = runs["first"]
+    assert find_errors(run) == []
+    assert run.cells[-1].outputs[0].text == "10000 10000 LeNet\n"
+
+
+def test_setup_cell_installs_every_file_of_the_package(runs, served, colab):
+    source, installed = served / "cnncourse", site_packages(colab) / "cnncourse"
+    wanted = {path.relative_to(source) for path in source.rglob("*") if path.is_file()}
+    there = {path.relative_to(installed) for path in installed.rglob("*") if path.is_file()}
+    assert wanted - there == set()
 
 
 def test_setup_cell_does_nothing_the_second_time(runs):
     run = runs["again"]
-    assert run.outputs[0] == []
+    assert [cell.outputs for cell in run.cells] == [[], []]
     assert run.after == run.before
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-def test_light_cells_of_the_chapter_run(path, runs, execute):
-    cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
-    light = [cell for cell in cells if "heavy" not in cell.metadata.get("tags", [])]
-    run = execute(light)
-    assert run.outputs[0] == []
-    assert run.after == runs["first"].after
+def test_imports_of_notebooks_are_found(tmp_path):
+    cells = [code("%pip install x\nimport torch"), code("if True:\n    from a import b\n    !ls")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path := tmp_path / "1.ipynb")
+    assert import_statements([path, path]) == ["from a import b", "import torch"]
 
 
 # What the environment cannot show: Colab's Python and torch, from the metadata.

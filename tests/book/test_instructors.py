@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cnncourse_grader import release, store
 from nbgrader.apps.nbgraderapp import NbGraderApp
 
-from cnncourse import checks, cli
-from tools.exercises import ROOT, sources
+from cnncourse import cli
+from cnncourse.checks.chapters import ORDER
+from tools.exercises import NAME, ROOT, minutes, with_minutes
+from tools.notebooks import chapters
 
 PAGES = sorted((ROOT / "book/instructors").glob("*.md"))
 SYLLABUS = (ROOT / "book/instructors/syllabus.md").read_text("utf-8")
@@ -45,7 +46,7 @@ def is_accepted(call: str) -> bool:
     if program != "cnncourse":
         return exists(call)
     try:
-        cli.parser().parse_args(words)
+        cli.parser(cli.commands()).parse_args(words)
     except SystemExit as stop:
         return stop.code == 0
     return True
@@ -58,7 +59,9 @@ def exists(call: str) -> bool:
         return command in TARGETS
     if program == "nbgrader":
         return command in {name.replace("-", "_") for name in NbGraderApp.subcommands}
-    (group,) = [a for a in cli.parser()._actions if isinstance(a, argparse._SubParsersAction)]
+    (group,) = [
+        a for a in cli.parser(cli.commands())._actions if isinstance(a, argparse._SubParsersAction)
+    ]
     options = {word for word in words if word.startswith("--")}
     return command in group.choices and options <= set(
         group.choices[command]._option_string_actions
@@ -121,31 +124,6 @@ def test_links_between_pages_lead_somewhere(page):
 
 # Chapters and minutes
 
-# Title of a written exercise, after "In words: ", and its minutes.
-WRITTEN = re.compile(r"(?m)^## In words: (.+)\n\nwritten answer · (\d+) minutes")
-
-
-def minutes() -> dict[str, int]:
-    """Return what each exercise is expected to take, by function name or by title."""
-    written = {
-        title: int(number)
-        for path in sources()
-        for title, number in WRITTEN.findall(path.read_text("utf-8"))
-    }
-    return {one.name: one.minutes for one in map(checks.find, checks.names())} | written
-
-
-def find_wrong_minutes(text: str, known: dict[str, int]) -> list[str]:
-    """List the sessions whose exercises take another time, or do not exist."""
-    lines = re.findall(r"- Exercises, (\d+) minutes: (.+)", text)
-    return [line for said, line in lines if total(line, known) != int(said)]
-
-
-def total(line: str, known: dict[str, int]) -> int | None:
-    names = re.findall(r"`(\w+)`|\*([^*]+)\*", line)
-    found = [known.get(function or title) for function, title in names]
-    return None if None in found else sum(found)
-
 
 def find_wrong_plans(text: str) -> list[str]:
     """List the sessions whose parts do not fill their time."""
@@ -157,16 +135,11 @@ def parts(plan: str) -> list[str]:
     return re.findall(r"(\d+) for\s", plan)
 
 
-def test_minutes_of_sessions_are_those_of_their_exercises():
-    assert find_wrong_minutes(SYLLABUS, minutes()) == []
+def test_sessions_fill_their_time_and_exercises_theirs():
+    assert with_minutes(SYLLABUS) == SYLLABUS, "run `make exercises`"
     assert find_wrong_plans(SYLLABUS) == []
-    assert SYLLABUS.count("- In class, 90 minutes:") == SYLLABUS.count("- Goals:") == 20
-
-
-@pytest.mark.parametrize("line", ["`a`, *b c*", "`a`", "`a`, `x`"])
-def test_wrong_minutes_are_found(line):
-    found = find_wrong_minutes(f"- Exercises, 15 minutes: {line}\n", {"a": 10, "b c": 5})
-    assert found == ([] if "b c" in line else [line])
+    sessions = len(re.findall(r"(?m)^\*\*(?:Session|Block) \d+, ", SYLLABUS))
+    assert SYLLABUS.count("- In class, 90 minutes:") == SYLLABUS.count("- Goals:") == sessions > 0
 
 
 def test_wrong_plans_are_found():
@@ -175,35 +148,22 @@ def test_wrong_plans_are_found():
     assert len(find_wrong_plans(plan.format(60))) == 1
 
 
-def test_syllabus_tells_which_chapters_are_written():
-    rows = re.findall(r"(?m)^\| (\d+) [^|]+ \| (written|not written yet) \|", SYLLABUS)
-    there = {
-        number: "written" if list((ROOT / "book").glob(f"{number:02d}_*.md")) else "not written yet"
-        for number in range(1, 11)
-    }
-    assert {int(number): state for number, state in rows} == there
+def test_syllabus_leads_to_every_chapter_that_is_written():
+    rows = re.findall(r"(?m)^\| (?!Chapter|---)[^|]+ \| (.+) \|$", SYLLABUS)
+    assert len(rows) == len(ORDER)
+    linked = [name for row in rows for name in re.findall(r"\]\(\.\./(\w+)\.ipynb\)", row)]
+    assert linked == [path.stem for path in chapters()]
 
 
-def test_every_chapter_of_the_syllabus_has_exercises():
-    assert {int(path.name[:2]) for path in sources()} == set(range(1, 11))
+# The mapping of d2l's exercises
 
 
-# The mapping of d2l's exercises in CONTRIBUTING.md
-
-
-def covered() -> Iterator[str]:
-    """Give the rows that the sources of the exercises ask for."""
-    for path in sources():
-        for title, line in re.findall(r"(?m)^## (.+)\n\n(.+)$", path.read_text("utf-8")):
-            signature = re.match(r"`(\w+)\(", line)
-            name = f"`{signature[1]}`" if signature else title
-            for section, numbers in re.findall(r"covers d2l ([\d.]+), exercises? ([^·]+)", line):
-                yield f"| {section} | {numbers.strip()} | {int(path.name[:2])} | {name} |"
-
-
-def test_mapping_has_a_row_for_all_that_the_exercises_cover():
-    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
-    rows = set(re.findall(r"(?m)^\| \d\.\d \|.*\|$", text))
-    ours = {row for row in rows if "| - |" not in row}
-    assert sorted(set(covered()) - ours) == [], "rows to add to CONTRIBUTING.md"
-    assert sorted(ours - set(covered())) == [], "rows that no exercise covers"
+def test_mapping_names_exercises_that_there_are():
+    text = (ROOT / "book/instructors/d2l.md").read_text("utf-8")
+    rows = re.findall(r"(?m)^\| ([\d., and to]+) \| (.+) \|$", text)
+    names = {name or title for _, ours in rows for name, title in NAME.findall(ours)}
+    assert rows
+    assert names <= set(minutes())
+    assert [
+        row for row in rows if not NAME.search(row[1]) and not row[1].startswith("none: ")
+    ] == []

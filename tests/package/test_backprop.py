@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from cnncourse import backprop
+from cnncourse import backprop, pooling
 from cnncourse.channels import conv2d
+from cnncourse.cross_correlation import convolve2d, corr2d
+from cnncourse.pooling import max_pool2d
+from cnncourse.windows import Window
 from tests.package import compare
 from tests.package.compare import BACKWARD, random_tensor
 
@@ -180,6 +183,25 @@ def test_conv2d_backward_two_forms_agree(case):
         torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("stride", "padding", "dilation"), [((1, 1), 0, (1, 1)), ((2, 3), (2, 1), (3, 2))], ids=str
+)
+def test_conv2d_backward_is_a_correlation_and_a_convolution(stride, padding, dilation):
+    """Of one channel, with zeros put in by the stride and the dilation, and around the image."""
+    x, weight = images(1, 1, 11, 14).detach(), images(1, 1, 3, 2).detach()
+    g = upstream_of(F.conv2d(x, weight, None, stride, padding, dilation))
+    grad_x, grad_weight, _ = backprop.conv2d_backward(g, x, weight, stride, padding, dilation)
+    delta = backprop.insert_zeros(g[0, 0], stride)
+    window = Window.read((3, 2), stride, padding, dilation)
+    padded = window.pad(x[0, 0])
+    # Leftover rows leave room for more offsets than the kernel has weights.
+    offsets = corr2d(padded, delta)[:: dilation[0], :: dilation[1]][:3, :2]
+    assert compare.relative_error(grad_weight[0, 0], offsets) <= BACKWARD[torch.float64]
+    spread = convolve2d(delta, backprop.insert_zeros(weight[0, 0], dilation))
+    reached = F.pad(spread, (0, padded.shape[1] - spread.shape[1], 0, len(padded) - len(spread)))
+    assert compare.relative_error(grad_x[0, 0], window.crop(reached)) <= BACKWARD[torch.float64]
+
+
 def test_corr1d_backward_of_a_hand_worked_example():
     # delta = 1, 10, 100 over x = 2, 3, 5, 7 and w = 4, 6.
     delta = torch.tensor([1.0, 10.0, 100.0])
@@ -265,6 +287,31 @@ def test_max_pool2d_backward_of_a_hand_worked_tie():
     upstream = torch.tensor([[[[10.0, 20.0, 40.0]]]])
     grad_x = backprop.max_pool2d_backward(upstream, x, kernel_size=2, stride=1)
     assert grad_x[0, 0].tolist() == [[0, 30, 40, 0], [0, 0, 0, 0]]
+
+
+RULES = {
+    # The rule's name, the rule, and torch's operator with gradients that follow it.
+    "last of equals": (
+        lambda pixel, best: pixel >= best,
+        lambda x, *layer: F.max_pool2d(x.flip(2, 3), *layer).flip(2, 3),
+    ),
+    "smallest": (lambda pixel, best: pixel < best, lambda x, *layer: -F.max_pool2d(-x, *layer)),
+}
+
+
+@pytest.mark.parametrize(("rule", "theirs"), RULES.values(), ids=RULES)
+def test_one_rule_decides_who_wins_forward_and_backward(rule, theirs, monkeypatch):
+    x, layer = images(2, 3, 7, 9, levels=2), (3, 2)  # nothing is left over: so flips agree
+    torch_y = F.max_pool2d(x, *layer)
+    monkeypatch.setattr(pooling, "takes_over", rule)
+    y, expected = max_pool2d(x, *layer), theirs(x, *layer)
+    assert torch.equal(y, expected)
+    g = upstream_of(y)
+    (expected_grad,) = torch.autograd.grad(expected, x, g)
+    assert torch.equal(torch.autograd.grad(y, x, g)[0], expected_grad)
+    assert torch.equal(backprop.max_pool2d_backward(g, x.detach(), *layer), expected_grad)
+    # The rule of torch would have sent some of it elsewhere.
+    assert not torch.equal(torch.autograd.grad(torch_y, x, g)[0], expected_grad)
 
 
 @settings(max_examples=30, deadline=None)

@@ -19,11 +19,14 @@ from cnncourse import (
     channels,
     cross_correlation,
     invariance,
+    layer_table,
     locality,
     normalization,
     padding_stride,
     pooling,
+    receptive_field,
     shift,
+    windows,
 )
 
 MODULES = (
@@ -31,11 +34,14 @@ MODULES = (
     channels,
     cross_correlation,
     invariance,
+    layer_table,
     locality,
     normalization,
     padding_stride,
     pooling,
+    receptive_field,
     shift,
+    windows,
 )
 X, W, B = ones(2, 4, 6, 7), ones(8, 2, 3, 2), ones(8)  # two groups of two channels
 LAYER = {"stride": 1, "padding": 1, "dilation": 1}
@@ -58,19 +64,21 @@ GOOD: dict[Callable, dict[str, object]] = {
     cross_correlation.corr3d: sides(3),
     cross_correlation.corr1d_windows: sides(1),
     cross_correlation.corr2d_windows: sides(2),
-    cross_correlation.corr3d_windows: sides(3),
     cross_correlation.convolve1d: {**sides(1), "mode": "full"},
     cross_correlation.convolve2d: {**sides(2), "mode": "full"},
     channels.conv2d: CONV,
     channels.conv2d_loops: {**CONV, "x": X[:1, :, :3, :3]},
     channels.conv1x1: {"x": X, "weight": ones(8, 4, 1, 1), "bias": B},
     channels.im2col: {"x": X, **SIZES},
-    channels.windows: {"x": X, "kernel_size": 3, "stride": 1, "dilation": 1},
+    channels.corr2d_multi_in: {"x": X[0], "kernel": ones(4, 3, 2)},
+    channels.corr2d_multi_in_out: {"x": X[0], "weight": ones(8, 4, 3, 2)},
+    windows.windows: {"x": X, **SIZES},
     pooling.max_pool2d: {**POOL, "dilation": 1},
     pooling.max_pool2d_loops: {**POOL, "dilation": 1},
     pooling.avg_pool2d: POOL,
     pooling.avg_pool2d_loops: POOL,
     pooling.lp_pool2d: {"x": X, "norm_type": 2.0, "kernel_size": 2, "stride": 1},
+    normalization.normalize: {"x": X, "dims": (0, 2)},
     normalization.batch_norm: {"x": X, **RUNNING, **SCALE, "training": True},
     normalization.instance_norm: {"x": X, **RUNNING, **SCALE},
     normalization.group_norm: {"x": X, "num_groups": 2, **SCALE},
@@ -84,7 +92,8 @@ GOOD: dict[Callable, dict[str, object]] = {
     padding_stride.conv_output_size: {"size": 8, **SIZES},
     padding_stride.same_padding: {"kernel_size": 3, "dilation": 1},
     padding_stride.usage_count: {"size": 8, **SIZES},
-    padding_stride.layer_table: {
+    padding_stride.corr2d_strided: {**sides(2), **LAYER},
+    layer_table.layer_table: {
         "model": nn.Sequential(nn.Conv2d(4, 8, 3)),
         "input_shape": (4, 6, 7),
     },
@@ -95,14 +104,15 @@ GOOD: dict[Callable, dict[str, object]] = {
         "bias": ones(6, 8, 8),
         **LAYER,
     },
-    locality.measured_receptive_field: {
+    receptive_field.measured_receptive_field: {
         "model": nn.Conv2d(4, 8, 3),
         "input_shape": (4, 6, 7),
         "draws": 1,
     },
-    locality.receptive_field: {"layers": [3, 3]},
+    receptive_field.receptive_field: {"layers": [3, 3]},
     invariance.translate: {"x": X, "dy": 1, "dx": 1, "mode": "zeros"},
     invariance.equivariance_error: {"f": torch.relu, "x": X, "shift": (1, 1), "mode": "circular"},
+    invariance.invariance_error: {"f": torch.relu, "x": X, "shift": (1, 1), "mode": "circular"},
     shift.shift_consistency: {
         "model": lambda x: x.sum((2, 3)),
         "images": X,
@@ -133,14 +143,25 @@ GOOD: dict[Callable, dict[str, object]] = {
     backprop.numeric_gradient: {"f": torch.sum, "x": ones(3, dtype=torch.float64), "step": 1e-5},
     backprop.relative_error: {"a": X, "b": X},
 }
-# They take what GOOD's functions have checked, or ask a module about itself.
-NOT_OPERATORS = {normalization.normalize, locality.layer_window, locality.named_layers}
+# They take what GOOD's functions have checked, or check it for them, or ask a module about itself.
+NOT_OPERATORS = {
+    invariance.evaluation_copy,
+    channels.conv_window,
+    pooling.pool_window,
+    pooling.takes_over,
+    pooling.winners,
+    pooling.avg_divisor,
+    receptive_field.layer_window,
+    receptive_field.named_layers,
+}
 
 # The tensor that the others must match in dtype and device, and the axes it may have.
 FIRST = ("x", "images", "conv", "a")
 ANY_RANK = {
     invariance.translate,
     invariance.equivariance_error,
+    invariance.invariance_error,
+    normalization.normalize,
     normalization.batch_norm,
     normalization.instance_norm,
     normalization.group_norm,
@@ -235,7 +256,12 @@ SPECIAL: list[Case] = [
     (channels.conv1x1, {"weight": ones(8, 4, 3, 3)}, ValueError, ["`weight`", "(8, 4, 3, 3)"]),
     (channels.conv1x1, {"weight": ones(8, 3)}, ValueError, ["`weight`", "(8, 3"]),
     (channels.im2col, {"kernel_size": 9}, ValueError, ["`kernel_size`", "9"]),
-    (channels.windows, {"dilation": 4}, ValueError, ["`kernel_size`", "4", "9"]),
+    (windows.windows, {"dilation": 4}, ValueError, ["`kernel_size`", "4", "9"]),
+    (windows.windows, {"padding": "reflect"}, ValueError, ["`padding`", "'same'", "'reflect'"]),
+    (channels.corr2d_multi_in, {"x": X[0, :3]}, ValueError, ["`kernel`", "3", "(4, 3, 2)"]),
+    (channels.corr2d_multi_in_out, {"x": X[0, :3]}, ValueError, ["`weight`", "3", "(8, 4, 3, 2)"]),
+    (padding_stride.corr2d_strided, {"kernel": ones(0, 2)}, ValueError, ["`kernel`", "(0, 2)"]),
+    (padding_stride.corr2d_strided, {"dilation": 7}, ValueError, ["`kernel_size`", "8", "7"]),
     # windows that do not fit, padding beyond half a window
     *(
         case
@@ -273,7 +299,12 @@ SPECIAL: list[Case] = [
         ValueError,
         ["`kernel`", "(2, 6)", "(5, 5)"],
     ),
-    (locality.conv_matrix, {"input_size": (1, 7), "padding": 0}, ValueError, ["(3, 2)", "(1, 7)"]),
+    (
+        locality.conv_matrix,
+        {"input_size": (1, 7), "padding": 0},
+        ValueError,
+        ["`kernel_size` (=3", "padded input of 1"],
+    ),
     (locality.locally_connected2d, {"stride": 2}, ValueError, ["`weight`", "(3, 4, o, 4, kh, kw)"]),
     (pooling.blur_pool2d, {"kernel_size": 12}, ValueError, ["`kernel_size`", "12"]),
     # normalization: one value has no variance, and statistics need all their parts
@@ -318,7 +349,11 @@ SPECIAL: list[Case] = [
     ),
     (normalization.group_norm, {"num_groups": 3}, ValueError, ["`num_groups`", "4", "3"]),
     (backprop.group_norm_backward, {"num_groups": 8}, ValueError, ["`num_groups`", "8"]),
-    (backprop.normalize_backward, {"dims": (4,)}, ValueError, ["`dims`", "(4,)"]),
+    *(
+        (f, {"dims": dims}, ValueError, ["`dims`", str(dims)])
+        for f in (normalization.normalize, backprop.normalize_backward)
+        for dims in ((4,), (0, -4), ())
+    ),
     (
         normalization.fold_batch_norm,
         {"bn": nn.BatchNorm2d(8, track_running_stats=False)},
@@ -345,19 +380,30 @@ SPECIAL: list[Case] = [
     (backprop.numeric_gradient, {"step": -1e-5}, ValueError, ["`step`", "-1e-05"]),
     (backprop.numeric_gradient, {"f": torch.sin}, ValueError, ["`grad_output`", "(3,)", "None"]),
     # models and stacks
-    (padding_stride.layer_table, {"model": nn.ReLU()}, TypeError, ["`model`", "ReLU"]),
-    (padding_stride.layer_table, {"input_shape": ()}, ValueError, ["`input_shape`", "()"]),
-    (locality.receptive_field, {"layers": [(3, 0)]}, ValueError, ["`stride`", "0"]),
-    (locality.receptive_field, {"layers": [nn.Flatten()]}, TypeError, ["`layers[0]`", "Flatten"]),
+    (layer_table.layer_table, {"model": nn.ReLU()}, TypeError, ["`model`", "ReLU"]),
+    (layer_table.layer_table, {"input_shape": ()}, ValueError, ["`input_shape`", "()"]),
+    (receptive_field.receptive_field, {"layers": [(3, 0)]}, ValueError, ["`stride`", "0"]),
     (
-        locality.measured_receptive_field,
+        receptive_field.receptive_field,
+        {"layers": [nn.Flatten()]},
+        TypeError,
+        ["`layers[0]`", "Flatten"],
+    ),
+    (
+        receptive_field.measured_receptive_field,
         {"position": (4, 0)},
         ValueError,
         ["`position`", "(4, 5)", "(4, 0)"],
     ),
-    (locality.measured_receptive_field, {"model": torch.relu}, TypeError, ["`model`", "builtin"]),
+    (
+        receptive_field.measured_receptive_field,
+        {"model": torch.relu},
+        TypeError,
+        ["`model`", "builtin"],
+    ),
     (invariance.translate, {"dy": 0.5}, TypeError, ["`dy`", "0.5"]),
     (invariance.equivariance_error, {"shift": 1}, ValueError, ["`shift`", "1"]),
+    (invariance.invariance_error, {"shift": 1}, ValueError, ["`shift`", "1"]),
     (shift.shift_consistency, {"images": X[:0]}, ValueError, ["`images`", "(0, 4, 6, 7)"]),
 ]
 CASES = [*kinds_of_badness(), *SPECIAL]

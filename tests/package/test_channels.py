@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from cnncourse.channels import BLOCK, conv1x1, conv2d, conv2d_loops, im2col, windows
+from cnncourse.channels import (
+    BLOCK,
+    conv1x1,
+    conv2d,
+    conv2d_loops,
+    corr2d_multi_in,
+    corr2d_multi_in_out,
+    im2col,
+)
 from cnncourse.padding_stride import conv_output_size
 from tests.package.compare import FORWARD, assert_same_as_torch, random_tensor, relative_error
 
@@ -97,6 +105,28 @@ def test_conv2d_of_two_channels_by_hand(form):
     weight = torch.stack([kernel, kernel + 1])[None]
     expected = torch.tensor([[[[56.0, 72.0], [104.0, 120.0]]]])
     assert torch.equal(form(x, weight), expected)
+
+
+@pytest.mark.parametrize("dtype", [SINGLE, DOUBLE])
+@pytest.mark.parametrize(("c", "o", "kernel"), [(1, 1, (2, 3)), (3, 2, (3, 2)), (2, 4, (1, 5))])
+def test_corr2d_of_many_channels_equals_torch(c, o, kernel, dtype):
+    x, weight = random_tensor(c, 6, 5, dtype=dtype), random_tensor(o, c, *kernel, dtype=dtype)
+    assert_same_as_torch(corr2d_multi_in_out, lambda x, w: F.conv2d(x[None], w)[0], x, weight)
+    one_kernel = random_tensor(c, *kernel, dtype=dtype, seed=1)
+    assert_same_as_torch(
+        corr2d_multi_in, lambda x, k: F.conv2d(x[None], k[None])[0, 0], x, one_kernel
+    )
+
+
+def test_corr2d_of_many_channels_equals_d2l():
+    # Its functions of these names stand in the book, not in its library.
+    d2l = pytest.importorskip("cnncourse.reference").d2l
+    x, weight = random_tensor(3, 5, 6, dtype=SINGLE), random_tensor(2, 3, 2, 3, dtype=SINGLE)
+    x, weight = x.detach(), weight.detach()
+    expected = torch.stack(
+        [sum(map(d2l.corr2d, x, kernel)) for kernel in weight]  # d2l 7.4
+    )
+    assert relative_error(corr2d_multi_in_out(x, weight), expected) <= FORWARD[SINGLE]
 
 
 @pytest.mark.parametrize("form", [conv2d, conv2d_loops])
@@ -249,13 +279,6 @@ def test_im2col_passes_gradcheck_and_takes_an_empty_batch():
     assert im2col(torch.zeros(0, 2, 5, 5), 3).shape == (0, 18, 9)
 
 
-def test_windows_shares_the_memory_of_the_image():
-    x = torch.arange(24.0).reshape(1, 1, 4, 6)
-    view = windows(x, (2, 3), stride=(1, 2), dilation=(2, 1))
-    assert view.data_ptr() == x.data_ptr()
-    assert view[0, 0, 1, 1].tolist() == [[8.0, 9.0, 10.0], [20.0, 21.0, 22.0]]
-
-
 X, W = torch.zeros(1, 4, 5, 6), torch.zeros(6, 4, 3, 2)
 BAD_CALLS = [
     (
@@ -312,10 +335,21 @@ def test_conv2d_names_the_bad_argument(form, args, options, error, words):
         (im2col, (X, 6), ValueError, "`kernel_size` .* must not exceed the padded input of 5"),
         (im2col, (X, 2, 0), ValueError, "`stride` must be at least 1, got 0"),
         (im2col, (X, 2, 1, -1), ValueError, "`padding` must be at least 0, got -1"),
-        (windows, (X, 2, 1, 0), ValueError, "`dilation` must be at least 1, got 0"),
-        (windows, (X.int(), 2), TypeError, "`x` must have a floating-point dtype"),
+        (im2col, (X, 2, 1, 0, 0), ValueError, "`dilation` must be at least 1, got 0"),
+        (im2col, (X.int(), 2), TypeError, "`x` must have a floating-point dtype"),
+        (corr2d_multi_in, (X[0], W[0, :3]), ValueError, "`kernel` must have the 4 input channels"),
+        (
+            corr2d_multi_in,
+            (X[0, :0], W[0, :0]),
+            ValueError,
+            r"`x` must not be empty, .* \(0, 5, 6\)",
+        ),
+        (corr2d_multi_in, (X[0], W[0].double()), TypeError, "`kernel` and `x` must have the same"),
+        (corr2d_multi_in, (X[0, :, :2], W[0]), ValueError, "`kernel` must be no larger than `x`"),
+        (corr2d_multi_in_out, (X[0], W[:, :3]), ValueError, "`weight` must have the 4 input chan"),
+        (corr2d_multi_in_out, (X[0], W[:0]), ValueError, r"`weight` must not be empty, .* \(0, 4"),
     ],
 )
-def test_window_functions_name_the_bad_argument(function, args, error, words):
+def test_the_other_forms_name_the_bad_argument(function, args, error, words):
     with pytest.raises(error, match=words):
         function(*args)

@@ -231,6 +231,13 @@ def test_layer_scales_leaves_the_model_as_it_was() -> None:
     assert first[2].activation < 0.7
 
 
+def test_layer_scales_counts_no_gradient_of_a_training_before() -> None:
+    model, x, y = LeNet(), images(), torch.arange(6)
+    fresh = layer_scales(model, x, y)
+    functional.cross_entropy(model(x), y).backward()
+    assert layer_scales(model, x, y) == fresh
+
+
 def test_layer_scales_shows_why_the_sigmoid_net_is_stuck() -> None:
     torch.manual_seed(0)
     x, y = images(), torch.arange(6)

@@ -129,6 +129,21 @@ def test_group_norm_spans_instance_and_layer_norm():
     assert relative_error(group_norm(x, 1), layer_norm(x, (6, 3, 4))) <= FORWARD[DOUBLE]
 
 
+def test_each_norm_is_normalize_over_its_own_axes():
+    x = 3 * random_tensor(4, 6, 5, 3) + 1
+    assert_same_as_torch(lambda x: batch_norm(x, None, None, training=True), over((0, 2, 3)), x)
+    assert_same_as_torch(instance_norm, over((2, 3)), x)
+    assert_same_as_torch(lambda x: layer_norm(x, (6, 5, 3)), over((1, 2, 3)), x)
+    grouped = x.detach().unflatten(1, (2, 3)).requires_grad_()
+    assert_same_as_torch(
+        lambda x: group_norm(x.flatten(1, 2), 2).unflatten(1, (2, 3)), over((2, 3, 4)), grouped
+    )
+
+
+def over(dims):
+    return lambda x: normalize(x, dims)
+
+
 def test_batch_norm_of_two_values_by_hand():
     # Mean 2; the biased variance 1 normalizes, the unbiased one, 2, is remembered.
     x = torch.tensor([[1.0], [3.0]], dtype=DOUBLE)
@@ -285,7 +300,7 @@ BAD_CALLS = [
         (C, C, C),
         {},
         ValueError,
-        r"`x` must have 2 dimensions \(n, c\), got shape \(4,\)",
+        r"`x` must have at least 2 dimensions \(n, c, \.\.\.\), got shape \(4,\)",
     ),
     (batch_norm, (X.long(), C, C), {}, TypeError, "`x` must have a floating-point dtype"),
     (batch_norm, ([1.0], C, C), {}, TypeError, "`x` must be a torch.Tensor, got list"),
@@ -299,7 +314,7 @@ BAD_CALLS = [
         r"`running_mean` must have shape \(4,\), got \(3,\)",
     ),
     (batch_norm, (X, C, C, C[:2]), {}, ValueError, r"`weight` must have shape \(4,\), got \(2,\)"),
-    (batch_norm, (X, C, C, X), {}, ValueError, r"`weight` must have 1 dimensions \(c\)"),
+    (batch_norm, (X, C, C, X), {}, ValueError, r"`weight` must have shape \(4,\), got \(2, 4,"),
     (
         batch_norm,
         (X, C, C.double()),
@@ -339,7 +354,12 @@ BAD_CALLS = [
         ValueError,
         "`x` must have more than one value per group",
     ),
-    (group_norm, (C, 1), {}, ValueError, "`x` must have 2 dimensions"),
+    (group_norm, (C, 1), {}, ValueError, "`x` must have at least 2 dimensions"),
+    (normalize, (X, ()), {}, ValueError, r"`dims` must be one or more .* -4 to 3, got \(\)"),
+    (normalize, (X, (1, 4)), {}, ValueError, r"`dims` must be .* got \(1, 4\)"),
+    (normalize, (X, [1, -3]), {}, ValueError, r"`dims` must be .* got \(1, -3\)"),
+    (normalize, (X.long(), (1,)), {}, TypeError, "`x` must have a floating-point dtype"),
+    (layer_norm, (X, 5.5), {}, ValueError, "`normalized_shape` must be .* got 5.5"),
     (BatchNorm2d, (0,), {}, ValueError, "`num_features` must be at least 1, got 0"),
     (BatchNorm2d(4), (X[0],), {}, ValueError, r"`x` must have 4 dimensions \(n, c, h, w\)"),
     (BatchNorm2d(3), (X,), {}, ValueError, r"`x` must have 3 channels, got shape \(2, 4, 3, 5\)"),

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from benchmarks import operators
-from cnncourse.channels import im2col, windows
+from cnncourse.channels import im2col
+from cnncourse.windows import windows
 
 pytest.importorskip("cnncourse.reference").import_d2l()
 

@@ -1,4 +1,4 @@
-"""Exercises of chapter 10: gradients by hand, and a measurement to hold them against."""
+"""Gradients by hand, and a measurement to hold them against."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def conv1d_kernel_gradient(x: Tensor, delta: Tensor) -> Tensor:
 
 
 def signals(random: Generator) -> list[Case]:
-    """Draw signals, and gradients of the outputs of kernels of two to nine weights."""
-    small = [(2, 1), (3, 2), (4, 3), (5, 2), (5, 4), (6, 1)]
+    """Draw signals, and gradients of the outputs of kernels of one to nine weights."""
+    small = [(2, 1), (3, 3), (3, 2), (4, 3), (5, 2), (5, 4), (6, 1)]
     whole = [Case(*(whole_numbers(random, size) for size in sizes)) for sizes in small]
     fine = [Case(*(decimals(random, size) for size in sizes)) for sizes in ((9, 5), (12, 4))]
     return whole + fine
@@ -35,7 +35,6 @@ def signals(random: Generator) -> list[Case]:
 
 CONV1D_KERNEL_GRADIENT = Exercise(
     name="conv1d_kernel_gradient",
-    chapter=10,
     signature="conv1d_kernel_gradient(x, delta)",
     title="The gradient of a shared weight",
     minutes=20,
@@ -45,15 +44,15 @@ CONV1D_KERNEL_GRADIENT = Exercise(
     graded="values, length and dtype for any signal, without torch's derivatives",
     reference=conv1d_kernel_gradient,
     cases=signals,
-    forbidden=("conv", *LIBRARY),
+    forbidden=("conv", "correlate", *LIBRARY),
     mistakes=(
         Mistake(
-            "delta runs backwards: the first output read x[k] through weight k, the second "
-            "x[k + 1].",
+            "delta runs backwards: the first output read x[b] through weight b, the second "
+            "x[b + 1].",
             lambda x, delta: cross_correlation.corr1d(x, delta.flip(0)),
         ),
         Mistake(
-            "The result runs backwards: entry k belongs to the weight that reads x[i + k].",
+            "The result runs backwards: entry b belongs to the weight that reads x[j + b].",
             lambda x, delta: cross_correlation.corr1d(x, delta).flip(0),
         ),
         Mistake(
@@ -92,9 +91,9 @@ CONV1D_KERNEL_GRADIENT = Exercise(
     ),
     hints=(
         "How many weights has a kernel that makes len(delta) numbers out of len(x)?",
-        "Weight k reads x[i + k] for output i, so output i adds delta[i] * x[i + k] to its "
-        "gradient. For each k, add over all i.",
-        "For each k from 0 to len(x) - len(delta): (delta * x[k : k + len(delta)]).sum(). Have "
+        "Weight b reads x[j + b] for output j, so output j adds delta[j] * x[j + b] to its "
+        "gradient. For each b, add over all j.",
+        "For each b from 0 to len(x) - len(delta): (delta * x[b : b + len(delta)]).sum(). Have "
         "you seen this sum before?",
     ),
 )
@@ -115,6 +114,10 @@ LAYERS = [
     ((2, 1, 2, 3), (1, 2, 2), 1, 1),
     ((2, 2, 4, 5), (3, 3, 2), 2, 1),
     ((1, 2, 5, 5), (2, 3, 3), 3, 0),
+    # One output; three images; a frame wider than the kernel.
+    ((1, 2, 2, 3), (2, 2, 3), 1, 0),
+    ((3, 1, 2, 3), (2, 2, 2), 1, 0),
+    ((1, 1, 2, 3), (1, 1, 2), 1, 3),
 ]
 
 
@@ -171,8 +174,8 @@ def _cropped(delta, x, weight, stride, padding, right):
 
 def _reach(delta: Tensor, kernel: Sequence[int], stride: int) -> tuple[int, int]:
     """Say how many rows and columns the windows reach, from the first on."""
-    oh, ow = delta.shape[2:]
-    return (oh - 1) * stride + kernel[0], (ow - 1) * stride + kernel[1]
+    out_h, out_w = delta.shape[2:]
+    return (out_h - 1) * stride + kernel[0], (out_w - 1) * stride + kernel[1]
 
 
 def _overwritten(delta, x, weight, stride, padding, right):
@@ -223,7 +226,6 @@ def _mean_over_images(delta, x, weight, stride, padding, right):
 
 CONV2D_BACKWARD = Exercise(
     name="conv2d_backward",
-    chapter=10,
     signature="conv2d_backward(grad_output, x, weight, stride, padding)",
     returns=("grad_x", "grad_weight", "grad_bias"),
     title="Backward through a convolution",
@@ -310,8 +312,8 @@ CONV2D_BACKWARD = Exercise(
         "sum of grad_output over all axes but the second. Then look at one weight as in the last "
         "exercise.",
         "Pad x. For each place (a, b) of the kernel, the pixels it reads are seen = padded[:, :, "
-        "a : a + (oh - 1) * stride + 1 : stride, and the same with b]. It has the height and width "
-        "of grad_output.",
+        "a : a + (out_h - 1) * stride + 1 : stride, and the same with b]. It has the height and "
+        "width of grad_output.",
         "grad_weight[:, :, a, b] = einsum('noij,ncij->oc', grad_output, seen), and the same pixels "
         "of the padded gradient get += einsum('noij,oc->ncij', grad_output, weight[:, :, a, b]). "
         "Cut the frame off at the end.",
@@ -328,12 +330,13 @@ POOLS = [
     ((1, 1, 4, 3), 3, 1),
     ((2, 2, 5, 7), 2, 3),
     ((2, 3, 6, 5), 3, 2),
+    ((3, 1, 4, 5), 4, 1),
 ]
 
 
 def pooled_images(random: Generator) -> list[Case]:
     """Draw images with many ties, images below zero, and two of decimals in float64."""
-    draws = [_ties, _negative, _ties, _ties, _negative, _ties]
+    draws = [_ties, _negative, _ties, _ties, _negative, _ties, _far_below_zero]
     small = [_pool_case(random, *pool, draw) for pool, draw in zip(POOLS, draws, strict=True)]
     fine = [((2, 2, 7, 5), 3, 2), ((1, 3, 4, 8), 2, 2)]
     return small + [_pool_case(random, *pool, decimals) for pool in fine]
@@ -345,6 +348,11 @@ def _ties(random: Generator, *shape: int) -> Tensor:
 
 def _negative(random: Generator, *shape: int) -> Tensor:
     return -whole_numbers(random, *shape).abs()
+
+
+def _far_below_zero(random: Generator, *shape: int) -> Tensor:
+    """Go lower than where a search may start that does not start at minus infinity."""
+    return 1e12 * _negative(random, *shape)
 
 
 def _pool_case(
@@ -417,7 +425,6 @@ def _largest_size(window: Tensor) -> Tensor:
 
 MAX_POOL2D_BACKWARD = Exercise(
     name="max_pool2d_backward",
-    chapter=10,
     signature="max_pool2d_backward(grad_output, x, kernel_size, stride)",
     title="Backward through max-pooling",
     minutes=30,
@@ -558,7 +565,6 @@ def _slopes(
 
 NUMERIC_GRADIENT = Exercise(
     name="numeric_gradient",
-    chapter=10,
     signature="numeric_gradient(f, x, step)",
     title="A gradient by measurement",
     minutes=20,

@@ -1,19 +1,22 @@
-"""Exercises of chapter 5: many channels in, many channels out, and what they cost."""
+"""Many channels in, many channels out, and what they cost."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Generator, Tensor, nn
 
-from cnncourse.channels import conv1x1, conv2d, im2col, windows
+from cnncourse.channels import conv1x1, conv2d, im2col
 from cnncourse.checks.exercise import Case, Exercise, Mistake, decimals, whole_numbers
 from cnncourse.cross_correlation import convolve2d
-from cnncourse.padding_stride import layer_table
+from cnncourse.layer_table import layer_table
+from cnncourse.windows import windows
 
-# Shapes of x and weight, stride, padding: one thing more in each, then all of it together.
+# Shapes of x and weight, stride, padding: one thing more in each, then all of it together, and at
+# last a kernel as large as the picture, more padding than kernel, and large kernels.
 WHOLE_LAYERS = [
     ((1, 1, 4, 2), (1, 1, 2, 1), 1, 0),
     ((1, 1, 2, 5), (1, 1, 1, 2), 1, 0),
@@ -22,35 +25,36 @@ WHOLE_LAYERS = [
     ((1, 1, 4, 6), (1, 1, 3, 2), 2, 0),
     ((1, 1, 3, 5), (1, 1, 3, 2), 1, 1),
     ((2, 2, 5, 6), (3, 2, 3, 2), 2, 1),
+    ((1, 1, 2, 3), (1, 1, 2, 3), 1, 0),
+    ((3, 1, 3, 2), (2, 1, 1, 2), 1, 3),
+    ((1, 1, 6, 7), (1, 1, 4, 5), 1, 0),
 ]
 FINE_LAYERS = [
     ((2, 3, 7, 9), (4, 3, 3, 2), 3, 2),
     ((1, 2, 5, 5), (2, 2, 3, 3), 1, 0),
 ]
+ROUGH_LAYER = ((1, 2, 4, 3), (2, 2, 2, 2), 1, 1)
 
 
 def layers(random: Generator) -> list[Case]:
-    """Draw layers of whole numbers in float32, then two of decimals in float64."""
-    whole = [
-        Case(*(whole_numbers(random, *shape) for shape in (x, weight, weight[:1])), *steps)
-        for x, weight, *steps in WHOLE_LAYERS
+    """Draw layers of whole numbers in float32, then of decimals: two in float64, one in float32."""
+    single = partial(decimals, dtype=torch.float32)
+    layers = [(whole_numbers, *layer) for layer in WHOLE_LAYERS]
+    layers += [(decimals, *layer) for layer in FINE_LAYERS] + [(single, *ROUGH_LAYER)]
+    return [
+        Case(*(draw(random, *shape) for shape in (x, weight, weight[:1])), *steps)
+        for draw, x, weight, *steps in layers
     ]
-    fine = [
-        Case(*(decimals(random, *shape) for shape in (x, weight, weight[:1])), *steps)
-        for x, weight, *steps in FINE_LAYERS
-    ]
-    return whole + fine
 
 
 CONV2D = Exercise(
     name="conv2d",
-    chapter=5,
     signature="conv2d(x, weight, bias, stride, padding)",
     title="A convolutional layer",
     minutes=35,
     difficulty="medium",
     points=4,
-    prerequisites=("`corr2d` of chapter 3", "stride and padding of chapter 4"),
+    prerequisites=("`corr2d` of [chapter](cross_correlation)", "stride and padding"),
     graded="values, shape and dtype for any number of channels, without torch's convolution",
     reference=conv2d,
     cases=layers,
@@ -61,7 +65,7 @@ CONV2D = Exercise(
             lambda x, weight, *rest: conv2d(x, weight.flip(2, 3), *rest),
         ),
         Mistake(
-            "The bias is missing: add bias[k] to every number of output channel k.",
+            "The bias is missing: add bias[o] to every number of output channel o.",
             lambda x, weight, bias, *rest: conv2d(x, weight, None, *rest),
         ),
         Mistake(
@@ -85,7 +89,7 @@ CONV2D = Exercise(
             lambda x, weight, *rest: conv2d(x, weight / weight.shape[1], *rest),
         ),
         Mistake(
-            "Every output channel uses the first kernel: channel k needs weight[k].",
+            "Every output channel uses the first kernel: channel o needs weight[o].",
             lambda x, weight, *rest: conv2d(x, weight[:1].expand_as(weight), *rest),
         ),
         Mistake(
@@ -134,8 +138,8 @@ CONV2D = Exercise(
             lambda x, weight, bias, stride, padding: conv2d(x, weight, bias, 1, padding),
         ),
         Mistake(
-            "The shape is right, but the windows lie one step apart: window (p, q) starts at row "
-            "p * stride and column q * stride.",
+            "The shape is right, but the windows lie one step apart: window (i, j) starts at row "
+            "i * stride and column j * stride.",
             lambda x, weight, bias, stride, padding: _crowded(x, weight, bias, stride, padding),
         ),
         Mistake(
@@ -160,9 +164,9 @@ CONV2D = Exercise(
         "Pad first and forget about it: padded = x.new_zeros(n, c, h + 2 * padding, w + 2 * "
         "padding), with x in the middle. Then (h + 2 * padding - kh) // stride + 1 windows fit "
         "above each other.",
-        "Two loops over p and q: window = padded[:, :, p * stride : p * stride + kh, q * stride : "
-        "q * stride + kw], and y[:, k, p, q] = (window * weight[k]).sum((1, 2, 3)) + bias[k] for "
-        "every k.",
+        "Two loops over i and j: window = padded[:, :, i * stride : i * stride + kh, j * stride : "
+        "j * stride + kw], and y[:, o, i, j] = (window * weight[o]).sum((1, 2, 3)) + bias[o] for "
+        "every o.",
     ),
 )
 
@@ -175,7 +179,11 @@ def _crowded(x: Tensor, weight: Tensor, bias: Tensor, stride: int, padding: int)
 
 def mixtures(random: Generator) -> list[Case]:
     """Draw images and 1x1 kernels of whole numbers in float32, then two in float64."""
-    whole = [((1, 2, 1, 3), 2), ((1, 2, 4, 1), 3), ((1, 3, 2, 2), 2), ((2, 2, 3, 4), 2)]
+    whole = [
+        *(((1, 2, 1, 3), 2), ((1, 2, 4, 1), 3), ((1, 3, 2, 2), 2), ((2, 2, 3, 4), 2)),
+        # One channel out, one in, and one of each.
+        *(((1, 2, 3, 2), 1), ((2, 1, 2, 3), 2), ((1, 1, 3, 2), 1), ((3, 2, 2, 3), 4)),
+    ]
     fine = [((2, 4, 3, 5), 3), ((1, 3, 4, 4), 3)]
     return [
         Case(draw(random, *shape), draw(random, o, shape[1], 1, 1))
@@ -186,7 +194,6 @@ def mixtures(random: Generator) -> list[Case]:
 
 CONV1X1 = Exercise(
     name="conv1x1",
-    chapter=5,
     signature="conv1x1(x, weight)",
     title="A dense layer in every pixel",
     minutes=15,
@@ -269,6 +276,11 @@ def windowed(random: Generator) -> list[Case]:
         ((1, 2, 2, 3), (1, 2)),
         ((1, 2, 4, 5), (2, 3)),
         ((2, 3, 5, 4), (3, 2)),
+        # One window, and one row of windows; larger ones; three images.
+        ((1, 1, 2, 3), (2, 3)),
+        ((1, 2, 3, 4), (3, 2)),
+        ((1, 1, 6, 5), (4, 2)),
+        ((3, 1, 3, 4), (2, 2)),
     ]
     fine = [((1, 2, 4, 4), (2, 2)), ((2, 2, 4, 6), (3, 2))]
     return [
@@ -280,7 +292,6 @@ def windowed(random: Generator) -> list[Case]:
 
 IM2COL = Exercise(
     name="im2col",
-    chapter=5,
     signature="im2col(x, kh, kw)",
     title="Windows as columns",
     minutes=25,
@@ -288,10 +299,9 @@ IM2COL = Exercise(
     points=3,
     prerequisites=("`reshape` and `permute`",),
     graded="values, shape and dtype for windows of any size, without torch's unfold function",
-    covers=("d2l 7.4, exercise 5",),
     reference=lambda x, kh, kw: im2col(x, (kh, kw)),
     cases=windowed,
-    forbidden=("im2col",),
+    forbidden=("im2col", "conv"),
     mistakes=(
         Mistake(
             "The window is kw by kh: its height is the second argument, its width the third.",
@@ -343,7 +353,7 @@ IM2COL = Exercise(
         "x.unfold(2, kh, 1).unfold(3, kw, 1) gives every window, with axes (n, c, rows, columns, "
         "kh, kw). The result wants (n, c, kh, kw, rows, columns), some of them merged.",
         "windows.permute(0, 1, 4, 5, 2, 3).reshape(n, c * kh * kw, rows * columns). With loops: "
-        "column p * columns + q is x[:, :, p : p + kh, q : q + kw].flatten(1).",
+        "column i * columns + j is x[:, :, i : i + kh, j : j + kw].flatten(1).",
     ),
 )
 
@@ -396,7 +406,6 @@ def _otherwise(item: int, formula: Callable) -> Callable:
 
 CONV_COST = Exercise(
     name="conv_cost",
-    chapter=5,
     signature="conv_cost(c_in, c_out, kh, kw, h_out, w_out)",
     returns=("parameters", "multiply_adds"),
     title="What a layer costs",
@@ -405,7 +414,6 @@ CONV_COST = Exercise(
     points=2,
     prerequisites=("your `conv2d`",),
     graded="both whole numbers, for any sizes",
-    covers=("d2l 7.4, exercise 2.1",),
     reference=count,
     cases=sizes_of_layers,
     mistakes=(
@@ -507,15 +515,13 @@ def _added(k1: Tensor, k2: Tensor) -> Tensor:
 
 COMPOSE_KERNELS = Exercise(
     name="compose_kernels",
-    chapter=5,
     signature="compose_kernels(k1, k2)",
     title="Two layers in one",
     minutes=20,
     difficulty="medium",
     points=2,
-    prerequisites=("`corr2d` and `convolve2d` of chapter 3",),
+    prerequisites=("`corr2d` and `convolve2d` of [chapter](cross_correlation)",),
     graded="values, shape and dtype of the kernel, for any two sizes",
-    covers=("d2l 7.4, exercise 1.1", "d2l 7.4, exercise 1.2"),
     reference=convolve2d,
     cases=pairs_of_kernels,
     mistakes=(

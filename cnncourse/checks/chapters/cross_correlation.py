@@ -1,4 +1,4 @@
-"""Exercises of chapter 3: cross-correlation, convolution, kernels by design and from data."""
+"""Cross-correlation, convolution, kernels by design and from data."""
 
 from __future__ import annotations
 
@@ -18,30 +18,43 @@ from cnncourse.checks.exercise import (
 )
 from cnncourse.cross_correlation import convolve2d, corr2d, corr2d_windows
 
-# Height and width of picture and kernel: one square pair, the others tell the axes apart.
+# Height and width of picture and kernel: two square pairs, the others tell the axes apart. Some
+# kernels are as large as the picture, or as its height: one number comes out, or one row.
 SIZES = [
     ((2, 4), (1, 2)),
     ((4, 2), (2, 1)),
     ((3, 3), (2, 2)),
+    ((2, 3), (2, 3)),
+    ((3, 4), (3, 2)),
     ((3, 5), (2, 3)),
     ((6, 4), (3, 2)),
     ((5, 5), (3, 3)),
+    ((6, 8), (4, 5)),
 ]
 
 
 def pictures(random: Generator) -> list[Case]:
-    """Draw pictures and kernels of whole numbers in float32, then two of decimals in float64."""
+    """Draw pictures and kernels of whole numbers in float32, then three of decimals."""
     small = [Case(whole_numbers(random, *x), distinct_numbers(random, *k)) for x, k in SIZES]
     fine = [
-        Case(*(decimals(random, *size) for size in sizes))
-        for sizes in (((4, 4), (2, 2)), ((4, 7), (3, 2)))
+        Case(*(decimals(random, *size, dtype=dtype) for size in sizes))
+        for *sizes, dtype in (
+            ((4, 4), (2, 2), torch.float64),
+            ((4, 7), (3, 2), torch.float64),
+            ((5, 3), (2, 2), torch.float32),
+        )
     ]
     return small + fine
 
 
+def _around(x: Tensor, kernel: Tensor) -> Tensor:
+    """Let windows that leave the picture come in again on the other side."""
+    kh, kw = kernel.shape
+    return corr2d(F.pad(x[None, None], (0, kw - 1, 0, kh - 1), mode="circular")[0, 0], kernel)
+
+
 CORR2D = Exercise(
     name="corr2d",
-    chapter=3,
     signature="corr2d(x, kernel)",
     title="Cross-correlation with two loops",
     minutes=15,
@@ -56,6 +69,11 @@ CORR2D = Exercise(
         Mistake(
             "The kernel looks flipped: that is convolution, not cross-correlation.",
             lambda x, kernel: corr2d(x, kernel.flip(0, 1)),
+        ),
+        Mistake(
+            "The kernel is turned by a negative index, `kernel[-a, -b]`: -0 is 0, so the first row "
+            "stays. And cross-correlation does not turn it.",
+            lambda x, kernel: corr2d(x, kernel.flip(0, 1).roll((1, 1), (0, 1))),
         ),
         Mistake(
             "The kernel looks flipped from left to right.",
@@ -98,6 +116,11 @@ CORR2D = Exercise(
             "The result is as large as the picture: keep only the places where the kernel fits.",
             lambda x, kernel: _as_large(x, kernel, before=[(k - 1) // 2 for k in kernel.shape]),
         ),
+        Mistake(
+            "The windows leave the picture and come in again on the other side. Keep only the "
+            "places where the kernel fits.",
+            _around,
+        ),
     ),
     hints=(
         "How many places along a side of 3 does a kernel of 2 fit in? That is the result's shape.",
@@ -124,7 +147,6 @@ def _as_large(x: Tensor, kernel: Tensor, before: list[int]) -> Tensor:
 
 CONVOLVE2D = Exercise(
     name="convolve2d",
-    chapter=3,
     signature="convolve2d(x, kernel)",
     title="Convolution in full",
     minutes=15,
@@ -250,7 +272,6 @@ def _is_multiple(answers: tuple[float, float], direction: tuple[float, float]) -
 
 EDGE_KERNEL = Exercise(
     name="edge_kernel",
-    chapter=3,
     signature="edge_kernel(direction)",
     title="An edge detector for any direction",
     minutes=20,
@@ -258,7 +279,6 @@ EDGE_KERNEL = Exercise(
     points=2,
     prerequisites=("edge kernels",),
     graded="the kernel's answers to a flat picture and to a ramp, for any direction",
-    covers=("d2l 7.2, exercise 2.1",),
     reference=diagonal_difference,
     cases=lambda random: [
         Case((2.0, 1.0)),
@@ -300,7 +320,6 @@ def judge_second_derivative(kernel: Tensor) -> str:
 
 SECOND_DERIVATIVE_KERNEL = Exercise(
     name="second_derivative_kernel",
-    chapter=3,
     signature="second_derivative_kernel()",
     title="The second derivative",
     minutes=10,
@@ -308,7 +327,6 @@ SECOND_DERIVATIVE_KERNEL = Exercise(
     points=1,
     prerequisites=("the difference kernel (-1, 1)",),
     graded="the kernel's answers to a constant, to a ramp and to the square numbers",
-    covers=("d2l 7.2, exercise 2.2",),
     reference=lambda: torch.tensor([1.0, -2.0, 1.0]),
     cases=lambda random: [Case()],
     accepts=judge_second_derivative,
@@ -378,7 +396,6 @@ def _hide(
 
 LEARN_KERNEL = Exercise(
     name="learn_kernel",
-    chapter=3,
     signature="learn_kernel(x, y, kernel_size)",
     title="A kernel learned from one picture",
     minutes=30,

@@ -1,4 +1,4 @@
-"""Exercises of chapter 8: a modern LeNet, and fifty pictures learned by heart."""
+"""A modern LeNet, and fifty pictures learned by heart."""
 
 from __future__ import annotations
 
@@ -84,7 +84,6 @@ def _judge_predictions(predicted: Tensor) -> str:
 
 MODERN_LENET = Exercise(
     name="modern_lenet",
-    chapter=8,
     signature="modern_lenet()",
     title="A modern LeNet",
     minutes=30,
@@ -92,7 +91,6 @@ MODERN_LENET = Exercise(
     points=3,
     prerequisites=("the layers of LeNet", "He initialization"),
     graded="layers, parameters, and the accuracy on new pictures after a short training",
-    covers=("d2l 7.6, exercise 1", "d2l 7.6, exercise 2.5"),
     reference=ModernLeNet,
     cases=lambda random: [Case()],
     probe=given.try_model,
@@ -165,7 +163,6 @@ def train_by_heart(model: nn.Module, x: Tensor, y: Tensor) -> None:
 
 OVERFIT_FIFTY = Exercise(
     name="overfit_fifty",
-    chapter=8,
     signature="overfit_fifty(model, x, y)",
     title="Fifty pictures by heart",
     minutes=20,

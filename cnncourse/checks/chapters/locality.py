@@ -1,4 +1,4 @@
-"""Exercises of chapter 2: a convolution as a matrix, how far a stack sees, what sharing saves."""
+"""A convolution as a matrix, how far a stack sees, what sharing saves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import torch
 from torch import Generator, Tensor
 
 from cnncourse.checks.exercise import Case, Exercise, Mistake, decimals, whole_numbers
-from cnncourse.locality import conv_matrix, receptive_field
+from cnncourse.locality import conv_matrix
+from cnncourse.receptive_field import receptive_field
 
 # Kernel, then height and width of the picture.
 KERNELS = [
@@ -21,15 +22,23 @@ KERNELS = [
     ((2, 2), (3, 4)),
     ((2, 3), (4, 5)),
     ((3, 2), (5, 3)),
+    # Kernels as large as the picture, or as its height: one output, and one row of them.
+    ((2, 3), (2, 3)),
+    ((3, 2), (3, 4)),
+    ((4, 2), (5, 6)),
 ]
 
 
 def kernels(random: Generator) -> list[Case]:
-    """Draw kernels of whole numbers in float32, then two of decimals in float64."""
+    """Draw kernels of whole numbers in float32, then three of decimals."""
     small = [Case(whole_numbers(random, *shape), *size) for shape, size in KERNELS]
     fine = [
-        Case(decimals(random, *shape), *size)
-        for shape, size in (((3, 3), (5, 5)), ((2, 3), (6, 4)))
+        Case(decimals(random, *shape, dtype=dtype), *size)
+        for shape, size, dtype in (
+            ((3, 3), (5, 5), torch.float64),
+            ((2, 3), (6, 4), torch.float64),
+            ((2, 2), (4, 3), torch.float32),
+        )
     ]
     return small + fine
 
@@ -74,8 +83,8 @@ def _close_together(kernel: Tensor, h: int, w: int) -> Tensor:
 
 def _without_last(kernel: Tensor, h: int, w: int) -> Tensor:
     """Leave out the last row and the last column of outputs."""
-    oh, ow = h - kernel.shape[0] + 1, w - kernel.shape[1] + 1
-    return dense_matrix(kernel, h, w).reshape(oh, ow, -1)[:-1, :-1].flatten(0, 1)
+    out_h, out_w = h - kernel.shape[0] + 1, w - kernel.shape[1] + 1
+    return dense_matrix(kernel, h, w).reshape(out_h, out_w, -1)[:-1, :-1].flatten(0, 1)
 
 
 def _row_for_every_pixel(kernel: Tensor, h: int, w: int) -> Tensor:
@@ -87,7 +96,6 @@ def _row_for_every_pixel(kernel: Tensor, h: int, w: int) -> Tensor:
 
 CONV_MATRIX = Exercise(
     name="conv_matrix",
-    chapter=2,
     signature="conv_matrix(kernel, h, w)",
     title="Convolution is a matrix",
     minutes=25,
@@ -117,13 +125,14 @@ CONV_MATRIX = Exercise(
             lambda kernel, h, w: _filled(kernel, h, w, pixel=lambda i, j: j * h + i),
         ),
         Mistake(
-            "The rows are numbered with oh where ow belongs: output (i, j) is number i * ow + j.",
+            "The rows are numbered with out_h where out_w belongs: output (i, j) is number "
+            "i * out_w + j.",
             lambda kernel, h, w: _filled(
                 kernel, h, w, row=lambda i, j: i * (h - kernel.shape[0] + 1) + j
             ),
         ),
         Mistake(
-            "The outputs are numbered column by column: output (i, j) is number i * ow + j.",
+            "The outputs are numbered column by column: output (i, j) is number i * out_w + j.",
             lambda kernel, h, w: _filled(
                 kernel, h, w, row=lambda i, j: j * (h - kernel.shape[0] + 1) + i
             ),
@@ -139,12 +148,12 @@ CONV_MATRIX = Exercise(
         ),
         Mistake(
             "The window hangs over the border. Keep only the places where the kernel fits: "
-            "oh * ow rows, with oh = h - kh + 1 and ow = w - kw + 1.",
+            "out_h * out_w rows, with out_h = h - kh + 1 and out_w = w - kw + 1.",
             _row_for_every_pixel,
         ),
         Mistake(
             "There is a row for every pixel, and output (i, j) stands in row i * w + j. Only "
-            "ow = w - kw + 1 outputs fit side by side, so it is number i * ow + j.",
+            "out_w = w - kw + 1 outputs fit side by side, so it is number i * out_w + j.",
             lambda kernel, h, w: _filled(kernel, h, w, row=lambda i, j: i * w + j, rows=h * w),
         ),
         Mistake(
@@ -157,9 +166,9 @@ CONV_MATRIX = Exercise(
         "Take a kernel of one row, (1, 2), and a picture of 2 rows and 3 columns. Write down the "
         "four outputs, each as a sum over all six pixels, most of them times 0.",
         "Pixel (i, j) of the picture is number i * w + j of x.reshape(-1). Output (i, j) is number "
-        "i * ow + j, with ow = w - kw + 1. Which pixel does weight (a, b) meet there?",
-        "M = kernel.new_zeros(oh * ow, h * w), four loops over i, j, a and b, and in them "
-        "M[i * ow + j, (i + a) * w + j + b] = kernel[a, b].",
+        "i * out_w + j, with out_w = w - kw + 1. Which pixel does weight (a, b) meet there?",
+        "M = kernel.new_zeros(out_h * out_w, h * w), four loops over i, j, a and b, and in them "
+        "M[i * out_w + j, (i + a) * w + j + b] = kernel[a, b].",
     ),
 )
 
@@ -218,7 +227,6 @@ def _backwards(kernel_sizes: Sequence[int], strides: Sequence[int], size: Callab
 
 RECEPTIVE_FIELD = Exercise(
     name="receptive_field",
-    chapter=2,
     signature="receptive_field(kernel_sizes, strides)",
     title="How far does a stack see?",
     minutes=20,
@@ -312,8 +320,8 @@ LAYERS = [
 
 
 def layers(random: Generator) -> list[Case]:
-    """List layers to work out by hand, then draw two."""
-    drawn = torch.randint(2, 9, (2, 4), generator=random) + torch.tensor([4, 13, 0, 0])
+    """List layers to work out by hand, then draw two whose window is smaller than the picture."""
+    drawn = torch.randint(2, 9, (2, 4), generator=random) + torch.tensor([8, 17, 0, 0])
     return [Case(*numbers) for numbers in LAYERS + drawn.tolist()]
 
 
@@ -338,7 +346,6 @@ def _plus(counts: tuple[int, ...], more: tuple[int, ...]) -> tuple[int, ...]:
 
 PARAMETER_COUNT = Exercise(
     name="parameter_count",
-    chapter=2,
     signature="parameter_count(height, width, channels, kernel_size)",
     title="What looking nearby saves",
     minutes=15,

@@ -1,4 +1,4 @@
-"""Exercises of chapter 4: what size comes out, how to keep it, and what to put around a picture."""
+"""What size comes out, how to keep it, and what to put around a picture."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ AXES = [
     (6, 3, 1, 2, 1),
     (9, 3, 1, 0, 3),
     (4, 4, 3, 0, 1),
+    # Steps longer than the kernel, which leave pixels between the windows unseen.
+    (9, 2, 5, 0, 1),
+    (14, 3, 8, 0, 2),
     (10, 4, 4, 1, 1),
     (12, 2, 3, 1, 4),
     (28, 5, 1, 2, 1),
@@ -41,7 +44,6 @@ def _span(k: int, dilation: int) -> int:
 
 OUTPUT_SIZE = Exercise(
     name="output_size",
-    chapter=4,
     signature="output_size(n, k, stride, padding, dilation)",
     title="What size comes out?",
     minutes=15,
@@ -49,7 +51,6 @@ OUTPUT_SIZE = Exercise(
     points=2,
     prerequisites=("padding, stride and dilation",),
     graded="one whole number, also where the last step does not come out even",
-    covers=("d2l 7.3, exercise 1",),
     reference=conv_output_size,
     cases=axes,
     mistakes=(
@@ -130,7 +131,6 @@ OUTPUT_SIZE = Exercise(
 
 SAME_PADDING = Exercise(
     name="same_padding",
-    chapter=4,
     signature="same_padding(k, dilation)",
     title="Keep the size",
     minutes=10,
@@ -241,7 +241,6 @@ def _unturned(x: Tensor, p: int) -> Tensor:
 
 REFLECT_PAD = Exercise(
     name="reflect_pad",
-    chapter=4,
     signature="reflect_pad(x, p)",
     title="A mirror at the border",
     minutes=25,
@@ -249,7 +248,6 @@ REFLECT_PAD = Exercise(
     points=2,
     prerequisites=("slicing a tensor", "`flip`"),
     graded="values, shape and dtype, without torch's reflection padding",
-    covers=("d2l 7.3, exercise 3",),
     reference=reflected,
     cases=borders,
     forbidden=("reflection_pad",),

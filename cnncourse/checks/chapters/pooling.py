@@ -1,4 +1,4 @@
-"""Exercises of chapter 6: the largest number of a window, its mean, and what ReLU can build."""
+"""The largest number of a window, its mean, and what ReLU can build."""
 
 from __future__ import annotations
 
@@ -19,16 +19,20 @@ WHOLE_POOLS = [
     ((1, 2, 3, 6), 2, 3),
     ((2, 2, 5, 4), 3, 1),
     ((1, 2, 7, 6), 3, 2),
+    ((1, 1, 3, 3), 3, 1),
+    ((3, 1, 5, 7), 4, 1),
+    ((1, 1, 6, 11), 5, 4),
 ]
 FINE_POOLS = [((2, 3, 6, 5), 3, 2), ((1, 2, 5, 5), 2, 1)]
 
 
 def pools(random: Generator) -> list[Case]:
-    """Draw images of whole numbers, ties among them, one half below zero, then decimals."""
+    """Draw images of whole numbers, ties among them, two half below zero, then decimals."""
     whole = [Case(whole_numbers(random, *shape), *sizes) for shape, *sizes in WHOLE_POOLS]
-    below_zero = Case(half_below_zero(random), 2, 2)
+    # Far from zero too: a search that starts at -1000 or -1e9 starts too high.
+    below_zero = [Case(size * half_below_zero(random), 2, 2) for size in (1, 1e12)]
     fine = [Case(decimals(random, *shape), *sizes) for shape, *sizes in FINE_POOLS]
-    return [*whole, below_zero, *fine]
+    return [*whole, *below_zero, *fine]
 
 
 def half_below_zero(random: Generator) -> Tensor:
@@ -50,13 +54,12 @@ def _everywhere(pooled: Tensor, dim: int) -> Tensor:
 
 MAX_POOL2D = Exercise(
     name="max_pool2d",
-    chapter=6,
     signature="max_pool2d(x, kernel_size, stride)",
     title="Max pooling",
     minutes=20,
     difficulty="easy",
     points=2,
-    prerequisites=("the output size of chapter 4",),
+    prerequisites=("the output size of [chapter](padding_stride)",),
     graded="values, shape and dtype for any window and any stride, without torch's pooling",
     reference=max_pool2d,
     cases=pools,
@@ -72,8 +75,9 @@ MAX_POOL2D = Exercise(
             lambda x, k, s: -max_pool2d(-x, k, s),
         ),
         Mistake(
-            "Where a window holds only negative numbers, its largest must not become 0: start from "
-            "the window's first number or from minus infinity.",
+            "Where a window holds only negative numbers, its largest must not become 0, or "
+            "whatever the search starts with: start from the window's first number or from minus "
+            "infinity.",
             lambda x, k, s: max_pool2d(x, k, s).relu(),
         ),
         Mistake(
@@ -93,8 +97,8 @@ MAX_POOL2D = Exercise(
             lambda x, k, s: max_pool2d(x, s, k),
         ),
         Mistake(
-            "The shape is right, but the windows lie one step apart: window (p, q) starts at row "
-            "p * stride and column q * stride.",
+            "The shape is right, but the windows lie one step apart: window (i, j) starts at row "
+            "i * stride and column j * stride.",
             _crowded,
         ),
         Mistake(
@@ -130,10 +134,10 @@ MAX_POOL2D = Exercise(
     hints=(
         "How many windows of side 3 with stride 2 fit into a side of 6? The rest of the side is "
         "dropped.",
-        "Window (p, q) is x[:, :, p * stride : p * stride + k, q * stride : q * stride + k]. Its "
+        "Window (i, j) is x[:, :, i * stride : i * stride + k, j * stride : j * stride + k]. Its "
         "largest number, for every image and channel at once, is .amax((2, 3)).",
-        "y = x.new_zeros(n, c, (h - k) // stride + 1, (w - k) // stride + 1), two loops over p and "
-        "q, and in them y[:, :, p, q] = window.amax((2, 3)).",
+        "y = x.new_zeros(n, c, (h - k) // stride + 1, (w - k) // stride + 1), two loops over i and "
+        "j, and in them y[:, :, i, j] = window.amax((2, 3)).",
     ),
 )
 
@@ -146,7 +150,6 @@ def _hanging(x: Tensor, kernel_size: int, stride: int, fill: float) -> Tensor:
 
 MIN_POOL2D = Exercise(
     name="min_pool2d",
-    chapter=6,
     signature="min_pool2d(x, kernel_size, stride)",
     title="Min pooling for free",
     minutes=5,
@@ -154,10 +157,9 @@ MIN_POOL2D = Exercise(
     points=1,
     prerequisites=("your `max_pool2d`",),
     graded="values, shape and dtype, without any function that takes a minimum",
-    covers=("d2l 7.5, exercise 6",),
     reference=lambda x, kernel_size, stride: -max_pool2d(-x, kernel_size, stride),
     cases=pools,
-    forbidden=("min", "sort", "topk"),
+    forbidden=("min", "sort", "topk", "kthvalue", "quantile"),
     mistakes=(
         Mistake("This is max pooling: change the sign of what goes in.", max_pool2d),
         Mistake(
@@ -178,7 +180,8 @@ MIN_POOL2D = Exercise(
             lambda x, k, s: -max_pool2d(-x.abs(), k, s),
         ),
         Mistake(
-            "Where a window holds only positive numbers, its smallest must not become 0.",
+            "Where a window holds only positive numbers, its smallest must not become 0, or "
+            "whatever the search starts with.",
             lambda x, k, s: -max_pool2d(-x, k, s).relu(),
         ),
         Mistake(
@@ -200,16 +203,14 @@ def mean_kernels(channels: int, k: int) -> tuple[Tensor, int]:
 
 AVG_POOL_AS_CONV = Exercise(
     name="avg_pool_as_conv",
-    chapter=6,
     signature="avg_pool_as_conv(channels, k)",
     returns=("weight", "groups"),
     title="Average pooling as a convolution",
     minutes=15,
     difficulty="medium",
     points=2,
-    prerequisites=("groups of chapter 5",),
+    prerequisites=("groups of [chapter](channels)",),
     graded="shape and values of weight, and the number of groups",
-    covers=("d2l 7.5, exercise 1",),
     reference=mean_kernels,
     cases=lambda random: [
         Case(1, 2),
@@ -284,7 +285,9 @@ AVG_POOL_AS_CONV = Exercise(
 COMPARISONS = (
     *("max", "min", "where", "clamp", "abs", "sign", "sort", "topk", "heaviside", "pool"),
     *("aten.gt", "aten.ge", "aten.lt", "aten.le"),
-    *("logaddexp", "logsumexp", "softplus", "hypot", "pow", "sqrt", "norm"),
+    *("logaddexp", "logsumexp", "softplus", "hypot", "pow", "sqrt", "norm", "cdist", "svd"),
+    *("kthvalue", "median", "mode", "quantile", "sgn", "floor", "ceil", "round", "trunc"),
+    *("hardtanh", "tanh", "sigmoid", "threshold", "prelu", ".elu", "celu", "selu", "gelu", "silu"),
     *("_local_scalar", "tolist", "numpy", "__array__"),
 )
 
@@ -306,7 +309,6 @@ def pairs_of_numbers(random: Generator) -> list[Case]:
 
 MAX_WITH_RELU = Exercise(
     name="max_with_relu",
-    chapter=6,
     signature="max_with_relu(a, b)",
     title="The larger of two, with ReLU alone",
     minutes=10,
@@ -314,7 +316,6 @@ MAX_WITH_RELU = Exercise(
     points=2,
     prerequisites=("ReLU",),
     graded="values, shape and dtype for tensors of any shape, from torch.relu, + and - alone",
-    covers=("d2l 7.5, exercise 3.1",),
     reference=larger,
     cases=pairs_of_numbers,
     forbidden=COMPARISONS,
@@ -390,7 +391,6 @@ def _overlapping(x: Tensor) -> Tensor:
 
 MAX_POOL_WITH_RELU = Exercise(
     name="max_pool_with_relu",
-    chapter=6,
     signature="max_pool_with_relu(x)",
     title="Max pooling from convolutions and ReLU",
     minutes=25,
@@ -398,7 +398,6 @@ MAX_POOL_WITH_RELU = Exercise(
     points=3,
     prerequisites=("your `max_with_relu`", "slices with a step, or convolutions with stride 2"),
     graded="values, shape and dtype, from slices or convolutions and ReLU alone",
-    covers=("d2l 7.5, exercise 3.2",),
     reference=largest_of_four,
     cases=quarters,
     forbidden=COMPARISONS,

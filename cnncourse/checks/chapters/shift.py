@@ -1,4 +1,4 @@
-"""Exercises of chapter 7: how often a class survives a shift, and a filter that helps."""
+"""How often a class survives a shift, and a filter that helps."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from torch import Generator, Tensor
 
 from cnncourse.checks.exercise import Call, Case, Exercise, Mistake, decimals, whole_numbers
 from cnncourse.checks.given import shift as given
-from cnncourse.invariance import translate
 from cnncourse.pooling import blur_pool2d
 from cnncourse.shift import shift_consistency
 
 Shifts = Sequence[tuple[int, int]]
+MOVE = Call("zeros_come_in")
 
 
 def dots(random: Generator, n: int, h: int, w: int) -> Tensor:
@@ -31,12 +31,12 @@ def classifiers(random: Generator) -> list[Case]:
     """Draw dots under the brightest column, then images under dense and convolutional scores."""
     columns = Call("brightest_column")
     return [
-        Case(columns, dots(random, 1, 3, 4), 1),
+        Case(columns, dots(random, 1, 3, 4), 1, MOVE),
         # The dot in the first column: one step to the left, and nothing is left of it.
-        Case(columns, F.pad(dots(random, 1, 4, 3), (-1, 1)), 1),
+        Case(columns, F.pad(dots(random, 1, 4, 3), (-1, 1)), 1, MOVE),
         # An empty image beside the dot: nothing changes its class.
-        Case(columns, F.pad(dots(random, 1, 3, 3), (0,) * 7 + (1,)), 1),
-        Case(columns, dots(random, 3, 3, 5), 0),
+        Case(columns, F.pad(dots(random, 1, 3, 3), (0,) * 7 + (1,)), 1, MOVE),
+        Case(columns, dots(random, 3, 3, 5), 0, MOVE),
         _drawn("linear", (3, 1 * 3 * 5), random, (2, 1, 3, 5), 1),
         _drawn("linear", (4, 2 * 4 * 3), random, (3, 2, 4, 3), 1),
         _drawn("linear", (3, 1 * 4 * 6), random, (4, 1, 4, 6), 2, torch.float64),
@@ -53,7 +53,7 @@ def _drawn(
     dtype: torch.dtype = torch.float32,
 ) -> Case:
     weights = decimals(random, *weight, dtype=dtype)
-    return Case(Call(model, weights), decimals(random, *images, dtype=dtype), max_shift)
+    return Case(Call(model, weights), decimals(random, *images, dtype=dtype), max_shift, MOVE)
 
 
 def square(first: int, last: int) -> Shifts:
@@ -66,9 +66,9 @@ def _line(max_shift: int) -> Shifts:
     return [(d, d) for d in range(-max_shift, max_shift + 1)]
 
 
-def classes(model: Callable, images: Tensor, shifts: Shifts, mode: str = "zeros") -> Tensor:
+def classes(model: Callable, images: Tensor, shifts: Shifts, translate: Callable) -> Tensor:
     """Return the class of each image under each shift, of shape (shifts, n)."""
-    return torch.stack([model(translate(images, *shift, mode)).argmax(1) for shift in shifts])
+    return torch.stack([model(translate(images, *shift)).argmax(1) for shift in shifts])
 
 
 def shares(votes: Tensor) -> Tensor:
@@ -83,12 +83,14 @@ def agreement(votes: Tensor) -> float:
 
 def over(choose: Callable[[int], Shifts]) -> Callable:
     """Make an answer that tries other shifts than it should."""
-    return lambda model, images, m: agreement(classes(model, images, choose(m)))
+    return lambda model, images, m, move: agreement(classes(model, images, choose(m), move))
 
 
 def summed_up(summary: Callable[[Tensor], float]) -> Callable:
     """Make an answer that tries the right shifts and sums up the classes otherwise."""
-    return lambda model, images, m: float(summary(classes(model, images, square(-m, m))))
+    return lambda model, images, m, move: float(
+        summary(classes(model, images, square(-m, m), move))
+    )
 
 
 def _distinct_pairs(votes: Tensor) -> float:
@@ -106,20 +108,20 @@ def _with_centre(votes: Tensor) -> Tensor:
 
 SHIFT_CONSISTENCY = Exercise(
     name="shift_consistency",
-    chapter=7,
-    signature="shift_consistency(model, images, max_shift)",
+    signature="shift_consistency(model, images, max_shift, translate)",
     title="Does the class survive a shift?",
     minutes=30,
     difficulty="hard",
     points=4,
-    prerequisites=("`cnncourse.invariance.translate`", "argmax of scores"),
+    prerequisites=("`translate` of [chapter](invariance)", "argmax of scores"),
     graded="the exact share, for several classifiers, image sizes and largest shifts",
-    reference=shift_consistency,
+    reference=lambda model, images, m, move: shift_consistency(model, images, m),
     cases=classifiers,
     functions={
         "brightest_column": given.brightest_column,
         "linear": given.linear,
         "patterns": given.patterns,
+        "zeros_come_in": given.zeros_come_in,
     },
     mistakes=(
         Mistake(
@@ -129,7 +131,7 @@ SHIFT_CONSISTENCY = Exercise(
         ),
         Mistake(
             "The pixels that leave come in again on the other side; zeros should come in.",
-            lambda model, images, m: shift_consistency(model, images, m, "circular"),
+            lambda model, images, m, move: shift_consistency(model, images, m, "circular"),
         ),
         Mistake(
             "Only shifts down and to the right are tried: dy and dx go from -max_shift to "
@@ -210,6 +212,8 @@ WHOLE_BLURS = [
     ((1, 2, 3, 5), 2),
     ((2, 1, 5, 4), 3),
     ((2, 3, 4, 6), 2),
+    ((3, 1, 9, 11), 4),
+    ((1, 5, 3, 8), 5),
 ]
 FINE_BLURS = [((2, 2, 6, 5), 2), ((1, 2, 4, 4), 1)]
 
@@ -238,13 +242,15 @@ MEAN = torch.full((3,), 1 / 3, dtype=torch.float64)
 
 BLUR_POOL = Exercise(
     name="blur_pool",
-    chapter=7,
     signature="blur_pool(x, stride)",
     title="Blur before you skip",
     minutes=20,
     difficulty="medium",
     points=2,
-    prerequisites=("groups of chapter 5", "reflection padding of chapter 4"),
+    prerequisites=(
+        "groups of [chapter](channels)",
+        "reflection padding of [chapter](padding_stride)",
+    ),
     graded="values, shape and dtype for any size and stride",
     reference=lambda x, stride: blur_pool2d(x, 3, stride),
     cases=blurs,

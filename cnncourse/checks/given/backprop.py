@@ -1,4 +1,4 @@
-"""Chapter 10: functions whose gradient is measured. Each maps a tensor of any shape to a number."""
+"""Functions whose gradient is measured. Each maps a tensor of any shape to a number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions that exercises of chapter 1 hand to an answer: pictures in, pictures out."""
+"""Functions that move or change pictures, given to an answer: pictures in, pictures out."""
 
 from __future__ import annotations
 

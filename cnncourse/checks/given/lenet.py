@@ -1,4 +1,4 @@
-"""Chapter 8: pictures, models to train, and a short training that shows what a model is worth."""
+"""Pictures, models to train, and a short training that shows what a model is worth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small classifiers for chapter 7: functions from images (n, c, h, w) to scores (n, classes)."""
+"""Classifiers, functions from images (n, c, h, w) to scores (n, classes), and what moves images."""
 
 from __future__ import annotations
 
@@ -21,3 +21,11 @@ def linear(weight: Tensor) -> Callable[[Tensor], Tensor]:
 def patterns(weight: Tensor) -> Callable[[Tensor], Tensor]:
     """Score each pattern by its best place: ``weight`` has shape (classes, c, kh, kw)."""
     return lambda images: F.conv2d(images, weight, stride=2).amax((2, 3))
+
+
+def zeros_come_in() -> Callable[[Tensor, int, int], Tensor]:
+    """Return translate(images, dy, dx), for shifts up to the size of the images.
+
+    An exercise asks for shifts of any size: this is no answer to it.
+    """
+    return lambda images, dy, dx: F.pad(images, (dx, -dx, dy, -dy))

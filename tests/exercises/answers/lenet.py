@@ -1,4 +1,4 @@
-"""Chapter 8, as learners write it."""
+"""The chapter's exercises, as learners write them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chapter 7, as learners write it."""
+"""The chapter's exercises, as learners write them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from cnncourse.invariance import translate
-
 # shift_consistency
 
 
@@ -19,16 +17,16 @@ def all_shifts(max_shift):
     return list(itertools.product(steps, steps))
 
 
-def all_classes(model, images, shifts):
+def all_classes(model, images, shifts, translate):
     return torch.stack([model(translate(images, *s)).argmax(dim=1) for s in shifts])
 
 
-def consistency_pairs(model, images, max_shift):
-    classes = all_classes(model, images, all_shifts(max_shift))
+def consistency_pairs(model, images, max_shift, translate):
+    classes = all_classes(model, images, all_shifts(max_shift), translate)
     return (classes[:, None] == classes[None, :]).double().mean()
 
 
-def consistency_loops(model, images, max_shift):
+def consistency_loops(model, images, max_shift, translate):
     agree, pairs = 0, 0
     for first in all_shifts(max_shift):
         for second in all_shifts(max_shift):
@@ -39,7 +37,7 @@ def consistency_loops(model, images, max_shift):
     return agree / pairs
 
 
-def consistency_counter(model, images, max_shift):
+def consistency_counter(model, images, max_shift, translate):
     total = 0.0
     for image in images:
         votes = Counter()
@@ -50,7 +48,7 @@ def consistency_counter(model, images, max_shift):
     return total / len(images)
 
 
-def consistency_padded(model, images, max_shift):
+def consistency_padded(model, images, max_shift, translate):
     """Cut every shifted image out of one with a wide border."""
     h, w = images.shape[2:]
     wide = F.pad(images, [max_shift] * 4)
@@ -60,72 +58,72 @@ def consistency_padded(model, images, max_shift):
     return float(np.mean(classes[:, None] == classes[None]))
 
 
-def consistency_unique_pairs(model, images, max_shift):
+def consistency_unique_pairs(model, images, max_shift, translate):
     """Count each pair of two different shifts once, and add the shifts themselves."""
-    classes = all_classes(model, images, all_shifts(max_shift))
+    classes = all_classes(model, images, all_shifts(max_shift), translate)
     s, n = classes.shape
     agree = sum(int((a == b).sum()) for a, b in itertools.combinations(classes, 2))
     return (2 * agree + s * n) / (s * s * n)
 
 
-def consistency_with_original(model, images, max_shift):
+def consistency_with_original(model, images, max_shift, translate):
     original = model(images).argmax(1)
-    shifted = all_classes(model, images, all_shifts(max_shift))
+    shifted = all_classes(model, images, all_shifts(max_shift), translate)
     return (shifted == original).double().mean().item()
 
 
-def consistency_rolled(model, images, max_shift):
+def consistency_rolled(model, images, max_shift, translate):
     rolled = [torch.roll(images, shift, dims=(2, 3)) for shift in all_shifts(max_shift)]
     classes = torch.stack([model(x).argmax(1) for x in rolled])
     return (classes[:, None] == classes[None, :]).double().mean().item()
 
 
-def consistency_range_too_short(model, images, max_shift):
+def consistency_range_too_short(model, images, max_shift, translate):
     steps = range(-max_shift, max_shift) if max_shift else [0]
-    classes = all_classes(model, images, list(itertools.product(steps, repeat=2)))
+    classes = all_classes(model, images, list(itertools.product(steps, repeat=2)), translate)
     return (classes[:, None] == classes[None, :]).double().mean().item()
 
 
-def consistency_one_direction(model, images, max_shift):
+def consistency_one_direction(model, images, max_shift, translate):
     shifts = list(itertools.product(range(max_shift + 1), repeat=2))
-    classes = all_classes(model, images, shifts)
+    classes = all_classes(model, images, shifts, translate)
     return (classes[:, None] == classes[None, :]).double().mean().item()
 
 
-def consistency_different_shifts(model, images, max_shift):
-    classes = all_classes(model, images, all_shifts(max_shift))
+def consistency_different_shifts(model, images, max_shift, translate):
+    classes = all_classes(model, images, all_shifts(max_shift), translate)
     pairs = list(itertools.combinations(classes, 2))
     if not pairs:
         return 1.0
     return sum((a == b).double().mean().item() for a, b in pairs) / len(pairs)
 
 
-def consistency_all_or_nothing(model, images, max_shift):
-    classes = all_classes(model, images, all_shifts(max_shift))
+def consistency_all_or_nothing(model, images, max_shift, translate):
+    classes = all_classes(model, images, all_shifts(max_shift), translate)
     return (classes == classes[0]).all(dim=0).float().mean().item()
 
 
-def consistency_majority(model, images, max_shift):
-    classes = all_classes(model, images, all_shifts(max_shift))
+def consistency_majority(model, images, max_shift, translate):
+    classes = all_classes(model, images, all_shifts(max_shift), translate)
     return (classes == classes.mode(dim=0).values).double().mean().item()
 
 
-def consistency_percent(model, images, max_shift):
-    return 100 * consistency_loops(model, images, max_shift)
+def consistency_percent(model, images, max_shift, translate):
+    return 100 * consistency_loops(model, images, max_shift, translate)
 
 
-def consistency_counted(model, images, max_shift):
-    classes = all_classes(model, images, all_shifts(max_shift))
+def consistency_counted(model, images, max_shift, translate):
+    classes = all_classes(model, images, all_shifts(max_shift), translate)
     return (classes[:, None] == classes[None, :]).sum().item()
 
 
-def consistency_diagonal(model, images, max_shift):
+def consistency_diagonal(model, images, max_shift, translate):
     shifts = [(d, d) for d in range(-max_shift, max_shift + 1)]
-    classes = all_classes(model, images, shifts)
+    classes = all_classes(model, images, shifts, translate)
     return (classes[:, None] == classes[None, :]).double().mean().item()
 
 
-def consistency_random_pairs(model, images, max_shift):
+def consistency_random_pairs(model, images, max_shift, translate):
     agree = []
     for _ in range(50):
         (a, b), (c, d) = torch.randint(-max_shift, max_shift + 1, (2, 2)).tolist()
@@ -134,14 +132,14 @@ def consistency_random_pairs(model, images, max_shift):
     return torch.stack(agree).mean().item()
 
 
-def consistency_per_image(model, images, max_shift):
-    classes = all_classes(model, images, all_shifts(max_shift))
+def consistency_per_image(model, images, max_shift, translate):
+    classes = all_classes(model, images, all_shifts(max_shift), translate)
     return (classes[:, None] == classes[None, :]).double().mean((0, 1))
 
 
-def consistency_darkens(model, images, max_shift):
+def consistency_darkens(model, images, max_shift, translate):
     images[images < 0] = 0
-    return consistency_loops(model, images, max_shift)
+    return consistency_loops(model, images, max_shift, translate)
 
 
 # blur_pool
@@ -249,6 +247,23 @@ def blur_single_precision_kernel(x, stride):
     return F.conv2d(padded, kernel.expand(x.shape[1], 1, 3, 3), stride=stride, groups=x.shape[1])
 
 
+# Wrong at an edge.
+
+
+def blur_short_steps(x, stride):
+    return blur_grouped(x, min(stride, 3))
+
+
+def blur_three_channels(x, stride):
+    y = blur_grouped(x, stride)
+    y[:, 3:] = 0
+    return y
+
+
+def blur_six_columns(x, stride):
+    return blur_grouped(x[..., :6], stride)
+
+
 RIGHT = {
     "shift_consistency": [
         *(consistency_pairs, consistency_loops, consistency_counter, consistency_padded),
@@ -287,5 +302,13 @@ WRONG = {
         (blur_rows_only, "Only rows are blurred"),
         (blur_mean_pool, "mean of each block"),
         (blur_single_precision_kernel, "stopped with RuntimeError"),
+        (blur_short_steps, ""),
+        (blur_three_channels, ""),
+        (blur_six_columns, ""),
     ],
+}
+
+# Wrong at an edge only: too few numbers, too many, too large, or of another dtype.
+EDGES = {
+    "blur_pool": [blur_short_steps, blur_three_channels, blur_six_columns],
 }

@@ -1,0 +1,172 @@
+"""The commands that this distribution adds to ``cnncourse``: grade and release.
+
+Nothing heavy is imported before a command runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from cnncourse.cli import Command, Parser, positive
+from cnncourse_grader import words
+
+GRADE_TEXT = """\
+Grade submissions without trusting them.
+
+SUBMISSIONS is a folder with one sub-folder or one notebook a student, or the zip that Moodle or
+Canvas hands out. Each notebook runs in a sandbox of its own (bubblewrap: no network, read-only
+system, limits on time, memory and processes). Its answers are called on inputs drawn from SECRET,
+and a process that never runs a submission compares what comes back with the reference.
+
+Written as results come:
+  grades/feedback/      a page for each student
+  grades/json/          the same as data
+and at the end, also after Ctrl-C:
+  grades.csv            student, id, points for each exercise, total, max, status
+
+A run that was interrupted, also by a power cut, goes on with --resume; nothing is graded twice.
+Give another SECRET in another year, and keep it: the same SECRET gives the same grades. A secret
+on the command line can be read by other users of this computer and stays in your shell's history;
+the environment variable CNNCOURSE_SEED, or --seed-file, does not show it.
+
+Exit code: 0 all graded, 1 something is wrong with the call or this computer, 2 some submissions
+could not be graded; their status in grades.csv says why.
+
+  cnncourse grade submissions --seed-file secret.txt --out grades.csv --jobs 2
+  cnncourse grade moodle.zip --seed-file secret.txt --out grades.csv --resume
+"""
+RELEASE_TEXT = """\
+Write the archive students get (notebooks without solutions) and, separate from it, the one for
+instructors (with solutions and rubrics). Run it in a clone of the course.
+
+The finished student archive is then opened: it may hold a note and the notebooks, and no line of a
+solution, hidden test or rubric in them. If it does, it is deleted and each place is named.
+
+Exit code: 0 written, 1 something is wrong with the call, 2 a solution would have leaked.
+
+  cnncourse release --out handout
+  cnncourse release --out handout --chapters 3 4 --gradescope --seed-file secret.txt
+"""
+
+
+def _add_grade(command: Parser) -> None:
+    command.add_argument("submissions", type=Path, metavar="SUBMISSIONS", help="folder or zip")
+    _add_seed(command)
+    command.add_argument("--out", type=Path, required=True, help="table to write: grades.csv")
+    _add_chapters(command, "default: those that half of the submissions check")
+    command.add_argument(
+        "--jobs",
+        type=positive,
+        default=_processors(),
+        help="notebooks at a time (default: %(default)s)",
+    )
+    command.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    command.add_argument(
+        "--timeout", type=positive, default=60, help="seconds a notebook (default: %(default)s)"
+    )
+    command.add_argument(
+        "--memory", type=positive, default=2048, help="megabytes a notebook (default: %(default)s)"
+    )
+    command.add_argument(
+        "--no-sandbox", action="store_true", help="run submissions with your own rights"
+    )
+    command.add_argument(
+        "--dask",
+        default="",
+        metavar="ADDRESS",
+        help="use this dask.distributed scheduler's workers",
+    )
+    command.set_defaults(run=_grade)
+
+
+def _add_release(command: Parser) -> None:
+    command.add_argument("--out", type=Path, required=True, help="folder for the archives")
+    _add_chapters(command, "default: all that have exercises")
+    command.add_argument(
+        "--course", type=Path, default=Path(), help="the clone (default: this folder)"
+    )
+    command.add_argument(
+        "--gradescope", action="store_true", help="write an autograder for Gradescope too"
+    )
+    _add_seed(command)
+    command.set_defaults(run=_release)
+
+
+def _add_seed(command: Parser) -> None:
+    seed = command.add_mutually_exclusive_group()
+    seed.add_argument("--seed", metavar="SECRET", help="decides the inputs of every exercise")
+    seed.add_argument("--seed-file", type=Path, metavar="FILE", help="file that holds the secret")
+
+
+def _add_chapters(command: Parser, default: str) -> None:
+    command.add_argument(
+        "--chapters",
+        type=positive,
+        nargs="+",
+        default=[],
+        metavar="N",
+        help=f"numbers ({default})",
+    )
+
+
+def _processors() -> int:
+    has_affinity = hasattr(os, "sched_getaffinity")
+    return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+
+
+def _secret(options: argparse.Namespace) -> str:
+    """Return the secret, wherever it stands; it is taken out of the environment."""
+    from_environment = os.environ.pop("CNNCOURSE_SEED", "")
+    if options.seed_file:
+        return options.seed_file.read_text(encoding="utf-8").strip()
+    return options.seed or from_environment
+
+
+def _grade(options: argparse.Namespace) -> int:
+    seed = _secret(options)
+    if not seed:
+        raise ValueError("a secret is needed: --seed, --seed-file or CNNCOURSE_SEED")
+    from cnncourse_grader import grade as grading
+
+    limits = grading.Limits(
+        seconds=options.timeout, step=max(1, options.timeout // 4), memory=options.memory << 20
+    )
+    grades = grading.grade(
+        grading.Options(
+            submissions=options.submissions,
+            out=options.out,
+            seed=seed,
+            chapters=options.chapters,
+            jobs=options.jobs,
+            resume=options.resume,
+            protected=not options.no_sandbox,
+            dask=options.dask,
+            limits=limits,
+        )
+    )
+    for one in grades:
+        if one.status != words.GRADED:
+            print(f"{one.student.name}: {one.status}", file=sys.stderr)
+    print(f"{len(grades)} submissions, {options.out}", file=sys.stderr)
+    return 0 if all(one.graded for one in grades) else 2
+
+
+def _release(options: argparse.Namespace) -> int:
+    from cnncourse_grader.release import LeakError, release
+
+    try:
+        written = release(
+            options.course, options.out, options.chapters, options.gradescope, _secret(options)
+        )
+    except LeakError as error:
+        print(f"cnncourse release: {error}", file=sys.stderr)
+        return 2
+    print("\n".join(map(str, written)))
+    return 0
+
+
+GRADE = Command("grade submissions in a sandbox", GRADE_TEXT, _add_grade)
+RELEASE = Command("write the archives for students and instructors", RELEASE_TEXT, _add_release)

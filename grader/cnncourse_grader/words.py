@@ -1,0 +1,165 @@
+"""The words a student reads in a grade, but for what the checks themselves say.
+
+A status, a problem or a reason is part of a sentence and starts in lower case; the rest are
+sentences.
+"""
+
+from __future__ import annotations
+
+# Status of a submission
+
+GRADED = "graded"
+PENDING = "not graded: "
+UNPROTECTED = "graded without a sandbox: the submissions could read and change this computer"
+
+
+def refused(reason: str) -> str:
+    """Say that nothing of a submission was run."""
+    return f"refused: {reason}"
+
+
+def stopped(notebook: str, problem: str) -> str:
+    """Say that a notebook was ended early."""
+    return f"stopped: {notebook}: {problem}"
+
+
+def did_not_start(notebook: str, problem: str) -> str:
+    """Say that the machine failed."""
+    return f"{notebook} did not start: {problem}"
+
+
+# Why a notebook was ended early
+
+GRADING_STOPPED = "grading was stopped"
+
+
+def too_much_returned(megabytes: int) -> str:
+    """Name the limit on what a notebook's answers return."""
+    return f"it returned more than {megabytes} MB"
+
+
+def too_long(seconds: int) -> str:
+    """Name the limit on time."""
+    return f"it took more than {seconds} seconds"
+
+
+def too_many_processes(count: int) -> str:
+    """Name the limit on processes and threads."""
+    return f"it started more than {count} processes"
+
+
+def too_much_memory(megabytes: int) -> str:
+    """Name the limit on memory."""
+    return f"it used more than {megabytes} MB of memory"
+
+
+def ended_early(code: int, last_line: str) -> str:
+    """Say how a process ended; ``code`` is as in ``subprocess``."""
+    reason = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return f"it ended early ({reason}{f': {last_line}' if last_line else ''})"
+
+
+# Why a submission is refused
+
+NO_NOTEBOOK = "no notebook was handed in"
+SAME_NAME = "two files have the same name"
+FOLDER_AND_FILE = "there are a folder and a file of this name"
+BAD_NAME = (
+    "the student's name must be printable, not start with one of = + - @ . "
+    'and hold none of ? / \\ " < > |'
+)
+
+
+def long_name(most: int) -> str:
+    """Refuse a name for its length."""
+    return f"the student's name must have 1 to {most} characters"
+
+
+def too_many_notebooks(count: int, most: int) -> str:
+    """Refuse a heap of notebooks."""
+    return f"{count} notebooks, at most {most} are read"
+
+
+def is_link(file: str) -> str:
+    """Refuse a link."""
+    return f"{file} is a link"
+
+
+def is_no_file(file: str) -> str:
+    """Refuse a pipe, a device and the like."""
+    return f"{file} is not a plain file"
+
+
+def leads_out(path: str) -> str:
+    """Refuse a path in a zip."""
+    return f"the path {path!r} leads out of the folder"
+
+
+def is_locked(file: str) -> str:
+    """Refuse a member of a zip that needs a password."""
+    return f"{file} is encrypted"
+
+
+def is_broken(path: str, error: Exception) -> str:
+    """Refuse a member of a zip that cannot be read."""
+    return f"{path!r} cannot be unpacked: {error}"
+
+
+# Why an exercise earns nothing
+
+TAMPERED = "What came back was not written by the grader's runner: no points."
+MISSING = "The notebook hands in no answer of this name."
+NO_ANSWER = "No answer came back."
+# What the runner in the sandbox reports -> what it means.
+PROBLEMS = {
+    "missing": MISSING,
+    "stub": "Not solved yet: the answer is still the empty stub.",
+    "time": "The answer took too long.",
+    "memory": "The answer needed too much memory.",
+}
+# Stands for a type, in "The answer returned a value of type ...".
+TOO_MANY_NUMBERS = "value of too many numbers"
+# The error that a function of the course raises in the sandbox.
+HIDDEN = "cnncourse's {name} is not there while a notebook is graded"
+
+
+def notebook_stopped(problem: str) -> str:
+    """Say that an answer is missing because its notebook was ended."""
+    return f"The notebook was stopped: {problem}."
+
+
+def incomparable(error: Exception) -> str:
+    """Say that a comparison failed."""
+    return f"The answer cannot be compared ({type(error).__name__})."
+
+
+# The page
+
+POINTS, EXERCISE = "Points", "Exercise"
+FAILED_CELLS = "Cells that stopped with an error"
+ALL_RAN = "Every notebook ran to its end."
+
+
+def feedback_for(student: str) -> str:
+    """Give the page's title."""
+    return f"Feedback for {student}"
+
+
+def of_points(points: float, most: float) -> str:
+    """Write what was earned, and what could be."""
+    return f"{points:g} of {most:g}"
+
+
+def failed_cell(notebook: str, number: int, error: str) -> str:
+    """Name a cell that stopped."""
+    return f"{notebook}, cell {number}: {error}"
+
+
+def warning(text: str) -> str:
+    """Mark a warning as one."""
+    return f"Warning: {text}"
+
+
+def could_not_be_graded(error: Exception) -> str:
+    """Say that the grader itself stopped."""
+    return f"The submission could not be graded: {error}"

@@ -1,0 +1,47 @@
+"""What several tests need to look at a run of the grader."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+from cnncourse_grader.grade import Options
+from submissions import SECRET
+
+
+def line(*words: object) -> list[str]:
+    """Return a command line of the grader, as a list."""
+    return [sys.executable, "-m", "cnncourse.cli", "grade", *map(str, words)]
+
+
+def command(*words: object) -> subprocess.CompletedProcess:
+    return subprocess.run(line(*words), capture_output=True, text=True, timeout=300)
+
+
+def options(folder: Path, submissions: Path, **changes: object) -> Options:
+    """Grade one chapter into a folder."""
+    return replace(Options(submissions, folder / "grades.csv", SECRET, chapters=[3]), **changes)
+
+
+def runners() -> list[psutil.Process]:
+    """List the processes that run submissions."""
+    everyone = psutil.process_iter(["cmdline"])
+    return [one for one in everyone if "cnncourse_grader.inside" in (one.info["cmdline"] or ())]
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def contents(out: Path) -> dict[str, str]:
+    """Return every report of a run by name."""
+    files = [out, *sorted(out.parent.glob("grades/*/*"))]
+    return {path.relative_to(out.parent).as_posix(): path.read_text() for path in files}

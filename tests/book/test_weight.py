@@ -1,0 +1,110 @@
+"""How much a page costs over the wire: every file that Chromium asks for, text compressed."""
+
+from __future__ import annotations
+
+import gzip
+import html
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from fontTools.ttLib import TTFont
+from playwright.sync_api import Browser
+
+from tests.book.test_site import (
+    LANDING,
+    NOTEBOOKS,
+    SITE,
+    Visit,
+    damage,
+    site,  # noqa: F401
+    visiting,
+)
+from tools.pages.weight import characters_of_formulas, written_pages
+
+FIRST, NEXT = 400_000, 150_000  # bytes: the first chapter of a reader, and each one after it
+TEXT = {".html", ".css", ".js", ".svg"}
+
+pytestmark = pytest.mark.usefixtures("site")
+
+
+def files_of(visit: Visit) -> set[Path]:
+    """Scroll through a page and list its file and all that it asked for."""
+    names = visit.page.evaluate(
+        """async () => {
+            for (let y = 0; y < document.body.scrollHeight; y += 600) {
+                scrollTo(0, y);
+                await new Promise(requestAnimationFrame);
+            }
+            await Promise.all([...document.images].map(image => image.decode()));
+            return performance.getEntriesByType("resource").map(entry => entry.name);
+        }"""
+    )
+    paths = [unquote(urlsplit(name).path) for name in [visit.page.url, *names]]
+    return {visit.directory / path.lstrip("/") for path in paths}
+
+
+def weight(files: set[Path]) -> int:
+    """Add up what a usual static host sends: text as gzip, the rest as it is."""
+    return sum(
+        len(gzip.compress(file.read_bytes())) if file.suffix in TEXT else file.stat().st_size
+        for file in files
+    )
+
+
+@pytest.fixture(scope="module")
+def loaded(browser: Browser) -> dict[str, set[Path]]:
+    """The files of the landing page and of each notebook's page."""
+    found = {}
+    for name in [LANDING, *NOTEBOOKS]:
+        with visiting(browser, SITE, name) as visit:
+            found[name] = files_of(visit)
+    return found
+
+
+@pytest.mark.parametrize("name", [LANDING, *NOTEBOOKS])
+def test_page_is_light_as_the_first_one(loaded, name: str) -> None:
+    assert weight(loaded[name]) <= FIRST
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_page_is_light_as_the_next_one(loaded, name: str) -> None:
+    before = next(other for other in NOTEBOOKS if other != name)
+    assert weight(loaded[name] - loaded[before]) <= NEXT
+
+
+def test_budget_sees_a_heavy_script(browser: Browser, tmp_path) -> None:
+    heavy = '<script src="../_static/scripts/fontawesome.js"></script></head>'
+    damage(SITE, tmp_path, NOTEBOOKS[0], "</head>", heavy)
+    with visiting(browser, tmp_path, NOTEBOOKS[0]) as visit:
+        assert weight(files_of(visit)) > FIRST
+
+
+def test_font_holds_every_character_of_the_formulas() -> None:
+    needed = characters_of_formulas(list(written_pages(SITE)))
+    drawn = {chr(code) for code in TTFont(SITE / "_static/fonts/stix-two-math.woff").getBestCmap()}
+    unseen = {"\u2061", "\u2063", "\ufe00", "\n", " "}  # apply, separate, a form of a letter
+    assert needed - drawn <= unseen
+    assert {"𝑥", "∑", "√"} <= drawn
+
+
+def test_icons_are_drawn_by_the_cut_fonts(browser: Browser) -> None:
+    styles = (SITE / "_static/styles/pydata-sphinx-theme.css").read_text(encoding="utf-8")
+    with visiting(browser, SITE, NOTEBOOKS[0]) as visit:
+        icons = visit.page.evaluate(
+            """() => [...document.querySelectorAll("[class*='fa-']")].map(icon =>
+                [getComputedStyle(icon, "::before").content, icon.className])"""
+        )
+    fonts = [TTFont(SITE / f"_static/fonts/icons-{n}.woff") for n in ("solid-900", "brands-400")]
+    drawn = {code for font in fonts for code in font.getBestCmap()}
+    assert icons
+    assert [name for content, name in icons if ord(content.strip('"') or " ") not in drawn] == []
+    assert "fa-solid-900.woff2" not in styles
+
+
+def test_formulas_are_set_without_a_script() -> None:
+    page = (SITE / f"{LANDING}.html").read_text(encoding="utf-8")
+    formula = re.search(r"(?s)<math.*?</math>", page)[0]
+    assert "19" in html.unescape(re.sub("<[^>]*>", "", formula))
+    assert not re.search(r"(?i)mathjax[^\"]*\.js|fontawesome\.js|searchindex\.js", page)

@@ -1,0 +1,204 @@
+"""The command line: check, train, and where the commands of instructors come from."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+import torch
+
+from cnncourse import cli, datasets
+from cnncourse.datasets import Dataset, Split
+
+SETUP = "from cnncourse import check"
+CHECK = 'check("corr2d", corr2d)'
+RIGHT = """\
+def corr2d(x, kernel):
+    kh, kw = kernel.shape
+    return x.unfold(0, kh, 1).unfold(1, kw, 1).flatten(2) @ kernel.flatten()
+"""
+FLIPPED = RIGHT.replace("kernel.flatten()", "kernel.flip(0, 1).flatten()")
+STUB = "def corr2d(x, kernel):\n    raise NotImplementedError\n"
+
+
+def notebook(*cells: str) -> str:
+    code = [{"cell_type": "code", "source": source} for source in cells]
+    return json.dumps({"cells": code})
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other distribution adds a command."""
+    monkeypatch.setattr(cli, "entry_points", lambda group: ())
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize(
+    ("words", "taught"),
+    [
+        ([], ["cnncourse check notebook.ipynb", "check the answers", "train a network"]),
+        (["check"], ["Exit code", "cnncourse check 03_cross_correlation.ipynb"]),
+        (["train"], ["validation", "--dataset", "Ctrl-C"]),
+    ],
+    ids=str,
+)
+def test_help_teaches(
+    words: list[str], taught: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main([*words, "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert [part for part in taught if part not in text] == []
+    assert "release" not in text
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["mark"], ["train", "--model", "resnet"], ["train", "--epochs", "0"]], ids=str
+)
+def test_wrong_calls_end_with_1(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(words)
+    assert stop.value.code == 1
+    assert "usage: cnncourse" in capsys.readouterr().err
+
+
+def test_help_answers_without_importing_torch() -> None:
+    code = (
+        "import sys; from cnncourse import cli; cli.parser(cli.commands()).format_help(); "
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+# Commands of other distributions
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("words", [["grade", "submissions"], ["release", "--help"]], ids=str)
+def test_commands_of_the_grader_say_what_to_install(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(words) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"cnncourse {words[0]}: ")
+    assert 'pip install "cnncourse-grader @ git+https://' in said
+    assert said.count("\n") == 1
+
+
+def hello(command: cli.Parser) -> None:
+    command.add_argument("--count", type=cli.positive, default=3)
+    command.set_defaults(run=lambda options: options.count)
+
+
+HELLO = cli.Command("say hello", "Say hello.", hello)
+
+
+def test_commands_are_added_by_entry_points(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "test_cli_hello", sys.modules[__name__])
+    added = EntryPoint("hello", "test_cli_hello:HELLO", "cnncourse.commands")
+    monkeypatch.setattr(cli, "entry_points", lambda group: [added] * (group == added.group))
+    assert cli.main(["hello", "--count", "4"]) == 4
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    assert "say hello" in capsys.readouterr().out
+
+
+# check
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "said"),
+    [
+        (RIGHT, 0, "1 of 1 pass"),
+        (FLIPPED, 2, "kernel looks flipped"),
+        (STUB, 2, "corr2d: nothing written yet"),
+        ("corr2d = 3", 2, "corr2d: not yet"),
+    ],
+    ids=["right", "flipped", "stub", "number"],
+)
+def test_check_notebook(
+    tmp_path: Path, answer: str, code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "03.ipynb"
+    path.write_text(notebook(SETUP, answer, CHECK))
+    assert cli.main(["check", str(path)]) == code
+    assert said in capsys.readouterr().out
+
+
+def test_check_python_file_takes_what_is_handed_in(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "answers.py"
+    path.write_text("\n".join([SETUP, RIGHT.replace("corr2d", "mine"), 'check("corr2d", mine)']))
+    assert cli.main(["check", str(path)]) == 0
+    assert "corr2d: passed" in capsys.readouterr().out
+
+
+def test_check_goes_on_after_a_failed_cell(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "03.ipynb"
+    path.write_text(notebook(SETUP, "1 / 0", RIGHT, CHECK))
+    assert cli.main(["check", str(path)]) == 0
+    assert "Cell 2 stopped: ZeroDivisionError" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"), [("x = 1", "holds no answer"), (None, "No such file")], ids=str
+)
+def test_check_names_what_is_wrong_with_a_file(
+    tmp_path: Path, text: str | None, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "answers.py"
+    if text is not None:
+        path.write_text(text)
+    assert cli.main(["check", str(path)]) == 1
+    assert reason in capsys.readouterr().err
+
+
+# train
+
+
+def tiny(*values: object) -> Dataset:
+    """Return images whose class is their brightness."""
+    labels = torch.arange(10).repeat(20)
+    images = (labels / 10).view(-1, 1, 1, 1).expand(-1, 1, 28, 28).contiguous()
+    split = Split(images, labels)
+    return Dataset(split, split, split, tuple("0123456789"))
+
+
+def test_train_prints_every_epoch(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(datasets, "load_mnist", tiny)
+    words = [
+        "--dataset",
+        "mnist",
+        "--model",
+        "softmax",
+        "--epochs",
+        "2",
+        "--device",
+        "cpu",
+        "--test",
+    ]
+    assert cli.main(["train", *words]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:2] == ["epoch", "train"]
+    assert [line.split()[0] for line in lines[1:]] == ["1", "2", "test:"]
+
+
+def test_train_names_a_bad_argument(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(datasets, "load_fashion_mnist", tiny)
+    assert cli.main(["train", "--model", "softmax", "--seed", "-1"]) == 1
+    assert "seed" in capsys.readouterr().err
