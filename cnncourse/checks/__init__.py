@@ -3,7 +3,8 @@
 >>> import torch
 >>> from cnncourse import check
 >>> check("second_derivative_kernel", torch.tensor([1.0, -2.0, 1.0]))
-second_derivative_kernel: passed (1 of 1 cases right)
+✓ second_derivative_kernel: passed (1 of 1 cases right)
+Next: the questions in words on this page.
 
 The engine is the modules beside this one; the exercises are those of ``chapters``.
 """
@@ -86,13 +87,14 @@ def check(name: str, answer: object, *, seed: int | str = 0) -> Report:
     answer
         Your function. Where the exercise takes no arguments, the value itself will do.
     seed
-        Whole number or text that decides the inputs: the same seed gives the same report.
+        Integer or text that decides the inputs: the same seed gives the same report.
 
     Returns
     -------
     Report
         It shows as text and in a notebook; ``.passed``, ``.score`` and ``.feedback`` hold the
-        result.
+        result. An answer that is still the exercise's empty stub gives a report too, so that all
+        cells of a notebook can run.
 
     Raises
     ------
@@ -100,19 +102,30 @@ def check(name: str, answer: object, *, seed: int | str = 0) -> Report:
         If there is no exercise of that name.
     TypeError
         If ``answer`` is no function and the exercise takes arguments.
-    NotImplementedError
-        If the answer still is the exercise's empty stub.
 
     Examples
     --------
     >>> check("corr2d", lambda x, kernel: x)  # doctest: +ELLIPSIS
-    corr2d: not yet (0 of 8 cases right)
+    ✗ corr2d: not yet (0 of ... cases right)
     Smallest failing case:
     ...
     """
     exercise = find(name)
     cases = exercise.cases(generator(seed, name))
-    return judge(exercise, cases, run(exercise, _callable(exercise, answer), cases))
+    try:
+        outcomes = run(exercise, _callable(exercise, answer), cases)
+    except NotImplementedError:
+        return Report(name, cases=0, right=0)
+    return replace(judge(exercise, cases, outcomes), then=_next(exercise))
+
+
+def _next(exercise: Exercise) -> str:
+    """Say what comes after an exercise on its page."""
+    page = [one for one in exercises().values() if one.chapter == exercise.chapter]
+    after = page[page.index(exercise) + 1 :]
+    if not after:
+        return "Next: the questions in words on this page."
+    return f"Next: `{after[0].name}`, {after[0].title}."
 
 
 def _callable(exercise: Exercise, answer: object) -> Callable:

@@ -8,17 +8,22 @@ certain comes first, then the mistakes that the exercise itself knows, then what
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import permutations
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from cnncourse.checks.exercise import is_strided
+from cnncourse.checks.exercise import TOLERANCE, is_strided
+from cnncourse.checks.misreadings import RESULTS, readings
 from cnncourse.checks.trial import Trial, agree, kind, numbers, same_kind
 
 # Numbers that agree to this much are right in all but their dtype.
 COARSE = 1e-3
+# With fewer numbers than this, a guess at what was computed would often be right by chance.
+FEW = 4
 
 
 class Findings(NamedTuple):
@@ -35,8 +40,37 @@ class Findings(NamedTuple):
     @property
     def pair(self) -> tuple[Tensor, Tensor] | None:
         """Value and expected value of the smallest failing trial, where both are tensors."""
-        pair = self.first.value, self.first.wanted
-        return pair if all(isinstance(one, Tensor) for one in pair) else None
+        return self.first.pair
+
+    @property
+    def valued(self) -> list[Trial]:
+        """The wrong trials that came back with data."""
+        return [trial for trial in self.wrong if trial.has_value]
+
+    @property
+    def compared(self) -> list[Trial]:
+        """Every trial with data; of tuples the item that is wrong first."""
+        right = [replace(trial, item=self.first.item) for trial in self.right]
+        return [*self.valued, *right]
+
+    def explained_by(self, make: Callable[[Trial], object]) -> bool:
+        """Tell whether ``make`` gives the value of every trial, of the right ones too."""
+        return all(_gives(make, trial) for trial in self.compared)
+
+    @property
+    def are_telling(self) -> bool:
+        """Whether there are enough wrong numbers to guess from."""
+        return sum(len(numbers(trial.wanted)) for trial in self.valued) >= FEW
+
+
+def _gives(make: Callable[[Trial], object], trial: Trial) -> bool:
+    try:
+        value = make(trial)
+    except Exception:  # a mistake need not be defined for every input
+        return False
+    # An answer that rounds to float32 may make a second mistake, and shall hear of it.
+    dtype = getattr(trial.value, "dtype", None)
+    return agree(trial.value, value, max(trial.tolerance, TOLERANCE.get(dtype, 0.0)))
 
 
 def diagnose(found: Findings) -> str:
@@ -76,9 +110,10 @@ def yours(verb: str, name: str) -> str:
 
 def missing_return(found: Findings) -> str:
     """Recognize a function that ends without a value."""
-    first = found.first
-    is_none = first.has_value and first.outcome.value is None and first.expected is not None
-    return "The answer returned None. Is `return` missing?" if is_none else ""
+    is_none = found.first.has_value and found.first.outcome.value is None
+    # Where None is right for some case, it is a decision.
+    is_missing = is_none and all(t.expected is not None for t in [*found.wrong, *found.right])
+    return "The answer returned None. Is `return` missing?" if is_missing else ""
 
 
 def foreign_type(found: Findings) -> str:
@@ -112,6 +147,8 @@ def crash(found: Findings) -> str:
 
 def _advice(trial: Trial) -> str:
     """Add what certain errors mean."""
+    if trial.outcome.error == "NotImplementedError":
+        return " That function is not written yet."
     if "positional argument" in trial.outcome.error and not trial.outcome.traceback:
         return f" It must take the arguments of `{trial.exercise.signature}`, in that order."
     if "view size is not compatible" in trial.outcome.error:
@@ -139,6 +176,8 @@ def not_a_number(found: Findings) -> str:
     """Recognize NaN."""
     if not any(map(math.isnan, numbers(found.first.value))):
         return ""
+    if any(tensor.isinf().any() for tensor in found.first.tensors):
+        return "The answer holds NaN: 0 times infinity is NaN. Put zeros there, do not multiply."
     return "The answer holds NaN: is something divided by zero, or read before it is filled?"
 
 
@@ -157,9 +196,13 @@ def _is_all_zero(value: object) -> bool:
 def wrong_dtype(found: Findings) -> str:
     """Recognize right numbers in the wrong dtype."""
     first = found.first
-    if not first.has_wrong_dtype() or not agree(first.value, first.wanted, COARSE):
+    if first.exercise.accepts or not first.has_wrong_dtype():
+        return ""
+    if not agree(first.value, first.wanted, COARSE):
         return ""
     got, wanted = (str(one.dtype).removeprefix("torch.") for one in (first.value, first.wanted))
+    if not any(tensor.is_floating_point() for tensor in first.tensors):
+        return f"The numbers are right, but in {got} where {wanted} is expected."
     return f"The numbers are right, but in {got} where the input has {wanted}: keep its dtype."
 
 
@@ -180,20 +223,47 @@ def refused(found: Findings) -> str:
 
 
 def known_mistake(found: Findings) -> str:
-    """Find the mistake of the exercise that gives every wrong value of the answer."""
-    wrong = [trial for trial in found.wrong if trial.has_value]
-    for mistake in found.first.exercise.mistakes:
-        if all(_reproduces(mistake.wrong, trial) for trial in wrong):
-            return mistake.diagnosis
+    """Find the mistake of the exercise that gives every value, or at least every wrong one."""
+    for trials in (found.compared, found.valued) if found.valued else ():
+        for mistake in found.first.exercise.mistakes:
+            if all(_gives(lambda t, m=mistake: t.pick(m.wrong(*t.arguments())), t) for t in trials):
+                return mistake.diagnosis
     return ""
 
 
-def _reproduces(wrong: Callable, trial: Trial) -> bool:
-    try:
-        value = trial.pick(wrong(*trial.arguments()))
-    except Exception:  # a mistake need not be defined for every input
-        return False
-    return agree(trial.value, value, trial.tolerance)
+def misread_arguments(found: Findings) -> str:
+    """Find the change of the arguments after which the reference gives the answer."""
+    if found.first.exercise.probe or not found.are_telling:
+        return ""
+    for sentence, change in readings(found.first.exercise, found.first.case):
+        if found.explained_by(lambda t, change=change: t.pick(_reread(t, change))):
+            return sentence
+    return ""
+
+
+def _reread(trial: Trial, change: Callable[[tuple], tuple]) -> object:
+    return trial.exercise.reference(*change(trial.arguments()))
+
+
+def changed_result(found: Findings) -> str:
+    """Find the change that makes the answer out of the right result."""
+    if not found.are_telling:
+        return ""
+    for sentence, change in RESULTS.items():
+        if found.explained_by(lambda t, change=change: change(t.wanted)):
+            return sentence
+    return ""
+
+
+def wrong_order(found: Findings) -> str:
+    """Recognize the items of a tuple in another order."""
+    expected, names = found.first.expected, found.first.exercise.returns
+    if not isinstance(expected, tuple):
+        return ""
+    for order in permutations(range(len(expected))):
+        if found.explained_by(lambda t, order=order: t.pick([t.expected[i] for i in order])):
+            return f"The items are in the wrong order: ({', '.join(names)}) is expected."
+    return ""
 
 
 def constant(found: Findings) -> str:
@@ -202,6 +272,50 @@ def constant(found: Findings) -> str:
     if len(set(value)) == 1 < min(len(value), len(set(wanted))):
         return "Every number of the answer is the same."
     return ""
+
+
+def lost_axis(found: Findings) -> str:
+    """Recognize right numbers with an axis of length 1 too few or too many."""
+    value, wanted = found.pair or (torch.zeros(()),) * 2
+    if value.ndim == wanted.ndim or value.numel() != wanted.numel():
+        return ""
+    if not agree(value.reshape(wanted.shape), wanted, found.first.tolerance):
+        return ""
+    which = "few: is there a `squeeze`, or an index?" if value.ndim < wanted.ndim else "many."
+    return (
+        f"The shape is wrong: {_shapes(value, wanted)}. The numbers are right, the axes too {which}"
+    )
+
+
+def cut_off(found: Findings) -> str:
+    """Recognize a right part of the result, and a result with more around it."""
+    value, wanted = found.pair or (torch.zeros(()),) * 2
+    if value.shape == wanted.shape or value.ndim != wanted.ndim or not value.numel():
+        return ""
+    for words, (whole, part) in {"missing": (wanted, value), "too many": (value, wanted)}.items():
+        if where := _place(part, whole, found.first.tolerance):
+            shapes = _shapes(value, wanted)
+            shown = f"The shape is wrong: {shapes}. The others are right; {where} are {words}."
+            return shown + only_where(found)
+    return ""
+
+
+def _place(part: Tensor, whole: Tensor, tolerance: float) -> str:
+    """Say what of a tensor lies outside of a part of it, "" if that is no part of it."""
+    over = [a - b for a, b in zip(whole.shape, part.shape, strict=True)]
+    starts = {
+        "numbers at the end": [0] * len(over),
+        "numbers at the beginning": over,
+        "numbers on both sides": [n // 2 for n in over],
+    }
+    for words, start in starts.items():
+        if min(over) >= 0 and agree(part, _piece(whole, start, part.shape), tolerance):
+            return words
+    return ""
+
+
+def _piece(whole: Tensor, start: Sequence[int], shape: Sequence[int]) -> Tensor:
+    return whole[tuple(slice(a, a + n) for a, n in zip(start, shape, strict=True))]
 
 
 def wrong_shape(found: Findings) -> str:
@@ -220,13 +334,43 @@ def _broadcasts(value: Tensor, wanted: Tensor) -> bool:
         return False
 
 
+MOVES = {
+    (-1, 1): "column too far to the right",
+    (-1, -1): "column too far to the left",
+    (-2, 1): "row too far down",
+    (-2, -1): "row too far up",
+}
+
+
+def moved(found: Findings) -> str:
+    """Recognize a result that stands one place off."""
+    for (axis, step), words in MOVES.items():
+        if found.are_telling and all(_is_moved(trial, axis, step) for trial in found.valued):
+            return f"Everything stands one {words}."
+    return ""
+
+
+def _is_moved(trial: Trial, axis: int, step: int) -> bool:
+    value, wanted = trial.pair or (torch.zeros(()),) * 2
+    if value.ndim < -axis or value.shape != wanted.shape:
+        return False
+    rest = value.shape[axis] - 1
+    pair = value.narrow(axis, max(step, 0), rest), wanted.narrow(axis, max(-step, 0), rest)
+    return rest > 0 and agree(*pair, trial.tolerance)
+
+
 def wrong_places(found: Findings) -> str:
-    """Recognize the right numbers in another order."""
-    if not found.pair:
+    """Recognize the right numbers in another order, in every failing case."""
+    if not found.pair or not all(map(_is_reordered, found.valued)):
         return ""
-    value, wanted = (one.double().flatten().sort().values for one in found.pair)
-    same_numbers = agree(value, wanted, found.first.tolerance)
-    return "These are the right numbers in the wrong places." if same_numbers else ""
+    return "These are the right numbers in the wrong places."
+
+
+def _is_reordered(trial: Trial) -> bool:
+    if not trial.pair:
+        return False
+    value, wanted = (one.double().flatten().sort().values for one in trial.pair)
+    return agree(value, wanted, trial.tolerance)
 
 
 def scaled(found: Findings) -> str:
@@ -251,12 +395,81 @@ def _ratio(trial: Trial) -> float | None:
     return ratio if ratio not in (0, 1) and agree(value, ratio * wanted, COARSE) else None
 
 
+def miscounted(found: Findings) -> str:
+    """Recognize a mean where a sum belongs, and the other way round."""
+    if not found.are_telling:
+        return ""
+    for words, count in _counts(found.first).items():
+        if found.explained_by(lambda t, count=count: t.wanted / count(t)):
+            return f"Every number is divided by {words}: is a sum asked for?"
+        if found.explained_by(lambda t, count=count: t.wanted * count(t)):
+            return f"Every number is multiplied by {words}."
+    return ""
+
+
+def _counts(trial: Trial) -> dict[str, Callable[[Trial], int]]:
+    """List what a learner may have divided by: sizes of the arguments."""
+    counts = {}
+    for i, (name, one) in enumerate(_named_arguments(trial)):
+        if isinstance(one, Tensor):
+            counts[f"the count of numbers in `{name}`"] = lambda t, i=i: _argument(t, i).numel()
+        for axis in range(getattr(one, "ndim", 0)):
+            words = f"the length of axis {axis} of `{name}`"
+            counts[words] = lambda t, i=i, axis=axis: _argument(t, i).shape[axis]
+        if type(one) is int:
+            counts |= {
+                f"`{name}`{'²' * (p - 1)}": lambda t, i=i, p=p: _argument(t, i) ** p for p in (1, 2)
+            }
+    return counts
+
+
+def _named_arguments(trial: Trial) -> Iterator[tuple[str, object]]:
+    return zip(trial.exercise.parameters, trial.case.arguments, strict=True)
+
+
+def _argument(trial: Trial, place: int) -> object:
+    return trial.case.arguments[place]
+
+
+def offset(found: Findings) -> str:
+    """Recognize a number that was added everywhere."""
+    pairs = [(numbers(one.value), numbers(one.wanted)) for one in found.wrong]
+    gaps = {round(a - b, 4) for pair in pairs for a, b in zip(*pair, strict=False)}
+    if len(gaps) != 1 or not found.are_telling:
+        return ""
+    gap = gaps.pop()
+    return f"Every number is {abs(gap):g} too {'large' if gap > 0 else 'small'}." if gap else ""
+
+
+def rough(found: Findings) -> str:
+    """Recognize numbers that are right in their first digits only."""
+    if not all(one.has_value and agree(one.value, one.wanted, COARSE) for one in found.wrong):
+        return ""
+    return (
+        "The first digits are right, the others are not. Is a small number added, such as 1e-6, or "
+        "is a part computed in float32?"
+    )
+
+
+def stuck(found: Findings) -> str:
+    """Recognize one wrong number that comes again and again."""
+    wrong = [number for trial in found.valued for number in _wrong_numbers(trial)]
+    if len(set(wrong)) != 1 or len(wrong) < FEW:
+        return ""
+    return f"Wherever the answer is wrong, it is {wrong[0]:.10g}. Where does that come from?"
+
+
+def _wrong_numbers(trial: Trial) -> list[float]:
+    pairs = zip(numbers(trial.value), numbers(trial.wanted), strict=False)
+    allowed = trial.allowed
+    return [value for value, wanted in pairs if not abs(value - wanted) <= allowed]
+
+
 def wrong_values(found: Findings) -> str:
     """Count the numbers that are right: the last word when nothing else is known."""
-    value, wanted = map(numbers, (found.first.value, found.first.wanted))
-    allowed = found.first.tolerance * max(1.0, *map(abs, wanted))
-    good = sum(abs(a - b) <= allowed for a, b in zip(value, wanted, strict=False))
-    counted = f" {good} of {len(wanted)} numbers are right." if len(wanted) > 1 else ""
+    count = len(numbers(found.first.wanted))
+    good = count - len(_wrong_numbers(found.first))
+    counted = f" {good} of {count} numbers are right." if count > 1 else ""
     return f"The value is not the expected one.{counted}{only_where(found)}"
 
 
@@ -264,26 +477,36 @@ DIAGNOSES = (
     forbidden_call,
     missing_return,
     foreign_type,
-    crash,
     changed_input,
+    wrong_dtype,
+    known_mistake,
+    crash,
+    wrong_order,
     not_a_number,
     wrong_type,
     wrong_length,
     all_zeros,
     refused,
-    wrong_dtype,
     swapped_axes,
-    known_mistake,
+    misread_arguments,
+    changed_result,
     constant,
+    lost_axis,
+    cut_off,
     wrong_shape,
+    moved,
     wrong_places,
     scaled,
+    miscounted,
+    offset,
+    rough,
+    stuck,
     wrong_values,
 )
 
 
 def only_where(found: Findings) -> str:
-    """Say what all failing cases share and no right one has: dtype, form, memory.
+    """Say what all failing cases share and no right one has: dtype, form, memory, a number.
 
     Parameters
     ----------
@@ -295,10 +518,18 @@ def only_where(found: Findings) -> str:
     str
         A sentence with a space before it, or "".
     """
-    for sentence, has in PATTERNS.items():
-        if found.right and all(map(has, found.wrong)) and not any(map(has, found.right)):
+    patterns = {**RARE, **PATTERNS, **_numbers_of(found.first)}
+    for sentence, has in patterns.items():
+        # One case on a side is no pattern, unless such cases are rare.
+        is_one = sentence not in RARE and min(len(found.right), len(found.wrong)) < 2
+        told_apart = all(map(has, found.wrong)) and not any(map(has, found.right))
+        if told_apart and found.right and not is_one:
             return f" {sentence}"
     return ""
+
+
+def _is_large(trial: Trial) -> bool:
+    return any(tensor.isfinite().all() and (tensor.abs() > 500).any() for tensor in trial.tensors)
 
 
 def _not_square(trial: Trial) -> bool:
@@ -313,12 +544,30 @@ def _has_dtype(dtype: torch.dtype) -> Callable[[Trial], bool]:
     return lambda trial: any(tensor.dtype == dtype for tensor in trial.tensors)
 
 
+RARE = {
+    "It is wrong only where numbers are large. Is a difference of large numbers taken, which has "
+    "lost its digits, or does a search start at a number that is not small enough?": _is_large,
+}
 PATTERNS = {
     "It is right when height and width are equal, and wrong when they differ.": _not_square,
     "It is right for float32 and wrong for float64.": _has_dtype(torch.float64),
     "It is right for float64 and wrong for float32.": _has_dtype(torch.float32),
     "It is wrong where a tensor does not lie in order in memory, as after `x.T`.": _not_contiguous,
 }
+
+
+def _numbers_of(trial: Trial) -> dict[str, Callable[[Trial], bool]]:
+    """List what may set failing cases apart: an integer of another size, or a longer first axis."""
+    patterns = {}
+    for i, (name, one) in enumerate(_named_arguments(trial)):
+        if type(one) is int:
+            for usual in (0, 1):
+                words = f"It is right for `{name}` = {usual} and wrong for other numbers."
+                patterns[words] = lambda t, i=i, usual=usual: _argument(t, i) != usual
+        for axis in range(getattr(one, "ndim", 0) - 2):
+            words = f"It is right where axis {axis} of `{name}` has length 1, and wrong elsewhere."
+            patterns[words] = lambda t, i=i, axis=axis: _argument(t, i).shape[axis] > 1
+    return patterns
 
 
 def _shapes(value: Tensor, wanted: Tensor) -> str:

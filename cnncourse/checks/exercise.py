@@ -94,6 +94,10 @@ class Interface:
     functions: Mapping[str, Callable] = field(default_factory=dict)
     probe: Callable | None = None
 
+    def call(self, answer: Callable, *arguments: object) -> object:
+        """Call an answer, or let the probe do it."""
+        return self.probe(answer, *arguments) if self.probe else answer(*arguments)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Exercise(Interface):
@@ -229,9 +233,9 @@ def decimals(random: torch.Generator, *shape: int, dtype: torch.dtype = torch.fl
 def distinct_numbers(
     random: torch.Generator, *shape: int, dtype: torch.dtype = torch.float32
 ) -> Tensor:
-    """Draw a kernel of the whole numbers 1 to n in some order, each with a sign of its own.
+    """Draw the whole numbers 1 to n in some order, each with a sign of its own.
 
-    No two weights agree but for the sign, so turning, flipping or negating the kernel always shows.
+    No two agree but for the sign, so turning, flipping or negating a kernel always shows.
     """
     order = torch.randperm(math.prod(shape), generator=random).reshape(shape) + 1
     sign = torch.randint(0, 2, shape, generator=random) * 2 - 1

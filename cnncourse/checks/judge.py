@@ -12,7 +12,8 @@ from cnncourse.checks.diagnosis import Findings, diagnose
 from cnncourse.checks.exercise import Call, Case, Exercise
 from cnncourse.checks.report import Report, show
 from cnncourse.checks.run import Outcome
-from cnncourse.checks.trial import Trial
+from cnncourse.checks.trial import Trial, differing, numbers
+from cnncourse.checks.tried import tried
 
 
 def judge(exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome]) -> Report:
@@ -37,17 +38,23 @@ def judge(exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome]
     ValueError
         If there are not as many outcomes as cases.
     """
-    trials = [
+    compared = trials(exercise, cases, outcomes)
+    right = [trial for trial in compared if trial.is_right()]
+    # sorted is stable: of equally small cases the first.
+    wrong = sorted((one for one in compared if one not in right), key=lambda one: one.case.size)
+    counts = exercise.name, len(compared), len(right)
+    if not wrong:
+        return Report(*counts, tried=tried(exercise, cases))
+    found = Findings(right, [trial.at_wrong_item() for trial in wrong])
+    return Report(*counts, diagnose(found), _picture(found.first))
+
+
+def trials(exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome]) -> list[Trial]:
+    """Lay each outcome beside its case and what the reference gives there."""
+    return [
         Trial(exercise, case, outcome, index).with_expected()
         for index, (case, outcome) in enumerate(zip(cases, outcomes, strict=True))
     ]
-    right = [trial for trial in trials if trial.is_right()]
-    # sorted is stable: of equally small cases the first.
-    wrong = sorted((one for one in trials if one not in right), key=lambda one: one.case.size)
-    if not wrong:
-        return Report(exercise.name, len(trials), len(right))
-    found = Findings(right, [trial.at_wrong_item() for trial in wrong])
-    return Report(exercise.name, len(trials), len(right), diagnose(found), _picture(found.first))
 
 
 def _picture(trial: Trial) -> tuple[tuple[str, str], ...]:
@@ -55,9 +62,18 @@ def _picture(trial: Trial) -> tuple[tuple[str, str], ...]:
     names = trial.exercise.parameters
     arguments = zip(names, trial.case.arguments, strict=True)
     lines = [(name, _show(argument)) for name, argument in arguments]
+    marks = _marks(trial)
     if not trial.exercise.accepts:
-        lines.append(("expected", show(trial.expected)))
-    return (*lines, ("got", _got(trial.outcome)))
+        lines.append(("expected", show(trial.expected, marks)))
+    return (*lines, ("got", _got(trial.outcome, marks)))
+
+
+def _marks(trial: Trial) -> object:
+    """Mark what differs, where something does not."""
+    if trial.exercise.accepts or not trial.has_value:
+        return None
+    marks = differing(trial.outcome.value, trial.expected, trial.tolerance)
+    return None if all(numbers(marks)) else marks
 
 
 def _show(argument: object) -> str:
@@ -67,7 +83,7 @@ def _show(argument: object) -> str:
     return f"{argument.name}({', '.join(map(_show, argument.data))})"
 
 
-def _got(outcome: Outcome) -> str:
+def _got(outcome: Outcome, marks: object) -> str:
     if outcome.error:
         return "\n".join([*outcome.traceback, outcome.error])
-    return f"a value of type {outcome.returned}" if outcome.returned else show(outcome.value)
+    return f"a value of type {outcome.returned}" if outcome.returned else show(outcome.value, marks)

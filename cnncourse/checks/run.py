@@ -99,7 +99,7 @@ def run(exercise: Interface, answer: Callable, cases: Sequence[Case]) -> list[Ou
     Raises
     ------
     NotImplementedError
-        If the answer is still the stub, which raises it without a message.
+        If the answer itself is still the stub, which raises it without a message.
     """
     return [_call(exercise, answer, case, is_strided(i)) for i, case in enumerate(cases)]
 
@@ -129,7 +129,7 @@ def _watched(exercise: Interface, answer: Callable, given: tuple, forbidden: lis
             note = partial(_note, exercise.forbidden, forbidden)
             stack.enter_context(Operators(note))
             stack.enter_context(_Functions(note))
-        return exercise.probe(answer, *given) if exercise.probe else answer(*given)
+        return exercise.call(answer, *given)
 
 
 class Operators(TorchDispatchMode):
@@ -221,8 +221,10 @@ def _plain_array(value: np.ndarray | np.generic) -> object:
 
 
 def _is_stub(error: BaseException) -> bool:
+    """Tell the answer's own stub from that of a function it calls, and from an error of torch."""
     # torch's own NotImplementedError always has a message.
-    return type(error) is NotImplementedError and not error.args
+    is_bare = type(error) is NotImplementedError and not error.args
+    return is_bare and len(_own_lines(error.__traceback__)) <= 1
 
 
 def _describe(error: BaseException) -> str:

@@ -24,7 +24,7 @@ class Trial:
     index : int
         Place of the case.
     expected
-        The reference's value; None where the exercise has a probe.
+        The reference's value; None where a probe's result is judged by the exercise.
     item : int or None
         Place of the first wrong item, where a tuple was expected and came.
     """
@@ -52,6 +52,12 @@ class Trial:
         return self.pick(self.expected)
 
     @property
+    def pair(self) -> tuple[Tensor, Tensor] | None:
+        """Value and expected value, where both are tensors."""
+        pair = self.value, self.wanted
+        return pair if all(isinstance(one, Tensor) for one in pair) else None
+
+    @property
     def tensors(self) -> list[Tensor]:
         """Every tensor among the arguments."""
         return [leaf for leaf in self.case.leaves() if isinstance(leaf, Tensor)]
@@ -63,6 +69,13 @@ class Trial:
         floats = [tensor.dtype for tensor in self.tensors if tensor.is_floating_point()]
         return max((tolerances[dtype] for dtype in floats), default=tolerances[torch.float32])
 
+    @property
+    def allowed(self) -> float:
+        """Largest error accepted in a number of the value."""
+        return self.tolerance * max(
+            1.0, *(abs(n) for n in numbers(self.wanted) if math.isfinite(n))
+        )
+
     def pick(self, value: object) -> object:
         """Return the wrong item of a value that is like the expected one."""
         return value if self.item is None else value[self.item]
@@ -72,10 +85,11 @@ class Trial:
         return fresh(self.case.arguments, self.exercise.functions)
 
     def with_expected(self) -> Trial:
-        """Ask the reference."""
-        if self.exercise.probe:
+        """Ask the reference, unless a probe leaves the verdict to the exercise."""
+        exercise = self.exercise
+        if exercise.probe and exercise.accepts:
             return self
-        return replace(self, expected=self.exercise.reference(*self.arguments()))
+        return replace(self, expected=exercise.call(exercise.reference, *self.arguments()))
 
     def at_wrong_item(self) -> Trial:
         """Point at the first wrong item of a tuple."""
@@ -97,12 +111,8 @@ class Trial:
         return not self.has_wrong_dtype() and agree(self.value, self.wanted, self.tolerance)
 
     def has_wrong_dtype(self) -> bool:
-        """Tell whether a tensor has another dtype than the floating-point arguments ask for."""
-        value, wanted = self.value, self.wanted
-        if not (isinstance(value, Tensor) and isinstance(wanted, Tensor)):
-            return False
-        has_floats = any(tensor.is_floating_point() for tensor in self.tensors)
-        return has_floats and wanted.is_floating_point() and value.dtype != wanted.dtype
+        """Tell whether a tensor of decimals has another dtype than the reference's."""
+        return _has_wrong_dtype(self.value, self.wanted)
 
     def refusal(self) -> str:
         """Ask an exercise with many right answers what is wrong with this one."""
@@ -113,6 +123,14 @@ class Trial:
         if not all(map(math.isfinite, numbers(value))):
             return "The answer holds numbers that are not finite: infinite, or NaN."
         return self.exercise.accepts(value, *self.arguments())
+
+
+def _has_wrong_dtype(value: object, wanted: object) -> bool:
+    if isinstance(wanted, tuple) and isinstance(value, (tuple, list)):
+        return any(map(_has_wrong_dtype, value, wanted))
+    if not (isinstance(value, Tensor) and isinstance(wanted, Tensor)):
+        return False
+    return wanted.is_floating_point() and value.dtype != wanted.dtype
 
 
 def agree(value: object, expected: object, tolerance: float) -> bool:
@@ -158,11 +176,38 @@ def _as_double(value: object) -> Tensor:
 
 
 def _close(value: Tensor, expected: Tensor, tolerance: float) -> bool:
-    if value.shape != expected.shape:
-        return False
+    return value.shape == expected.shape and not _far(value, expected, tolerance).any()
+
+
+def _far(value: Tensor, expected: Tensor, tolerance: float) -> Tensor:
+    """Tell for each number whether it is wrong."""
     finite = expected[expected.isfinite()].abs()
     scale = max(1.0, finite.max().item() if finite.numel() else 0.0)
-    return bool(torch.isclose(value, expected, rtol=0.0, atol=tolerance * scale).all())
+    return ~torch.isclose(value, expected, rtol=0.0, atol=tolerance * scale)
+
+
+def differing(value: object, expected: object, tolerance: float) -> object:
+    """Mark where two values differ.
+
+    Parameters
+    ----------
+    value, expected
+        Data.
+    tolerance
+        As in :func:`agree`.
+
+    Returns
+    -------
+    object
+        A tensor of bools for tensors of one shape, a list of marks for the items of tuples, and
+        a bool for anything else.
+    """
+    if isinstance(value, Tensor) and isinstance(expected, Tensor) and value.shape == expected.shape:
+        return _far(value.double(), expected.double(), tolerance)
+    items = isinstance(value, (tuple, list)) and isinstance(expected, (tuple, list))
+    if items and len(value) == len(expected):
+        return [differing(*pair, tolerance) for pair in zip(value, expected, strict=True)]
+    return not agree(value, expected, tolerance)
 
 
 def same_kind(value: object, expected: object) -> bool:
@@ -177,7 +222,7 @@ def same_kind(value: object, expected: object) -> bool:
 
 KINDS = {
     "Tensor": "a tensor",
-    "int": "a whole number",
+    "int": "an integer",
     "float": "a number with decimals",
     "bool": "True or False",
     "str": "a text",

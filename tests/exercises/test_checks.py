@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 import cnncourse
-from cnncourse.checks import check, diagnosis, find, hint, names
+from cnncourse.checks import check, diagnosis, exercises, find, hint, names
 from cnncourse.checks.exercise import (
     Call,
     Case,
@@ -29,17 +29,20 @@ from cnncourse.checks.exercise import (
     whole_numbers,
 )
 from cnncourse.checks.judge import judge
-from cnncourse.checks.report import MOST_NUMBERS, Report, show
+from cnncourse.checks.report import MOST_NUMBERS, STYLES, Report, show
 from cnncourse.checks.run import LONGEST_ERROR, NotDataError, Outcome, plain, run
 from cnncourse.checks.trial import agree
+from cnncourse.checks.tried import tried
 
-# Rows times columns plus bias: not square, two dtypes, one square case, results not square.
-SIZES = [(2, 3), (3, 2), (3, 3), (4, 2)]
+# Rows times columns plus bias: not square and square, two dtypes, results not square.
+SIZES = [(2, 3), (3, 2), (3, 3), (4, 2), (4, 4)]
+FINE = [(3, 5), (5, 4)]
 
 
 def draw(random):
     small = [Case(whole_numbers(random, *size), 2.0) for size in SIZES]
-    return [*small, Case(torch.randn(3, 5, generator=random, dtype=torch.float64), 0.5)]
+    fine = torch.float64
+    return small + [Case(torch.randn(size, generator=random, dtype=fine), 0.5) for size in FINE]
 
 
 def affine(x, c):
@@ -70,6 +73,7 @@ PAIR = replace(
     returns=("y", "height"),
     mistakes=(Mistake("The flip is missing.", lambda x, c: (c * x + x.cumsum(1), 0)),),
 )
+THIN = replace(TOY, cases=lambda random: [Case(whole_numbers(random, 1, n), 2.0) for n in (3, 4)])
 TOTAL = replace(TOY, reference=lambda x, c: affine(x, c).sum(), mistakes=())
 PICKY = replace(TOY, accepts=lambda value, x, c: "" if value.sum() > 0 else "Too small.")
 
@@ -122,6 +126,14 @@ def off_at_one_place(x, c):
     return y
 
 
+def calls_a_stub(x, c):
+    return stub(x)
+
+
+def shuffled(y):
+    return y.flatten().roll(2).reshape(y.shape)
+
+
 def in_order_only(x, c):
     return affine(x, c) if x.is_contiguous() else off_at_one_place(x, c)
 
@@ -141,8 +153,9 @@ NAMED = [
     (diagnosis.crash, divides_by_zero, "ZeroDivisionError at test_checks.py, line", TOY),
     (diagnosis.crash, lambda x: x, "arguments of `affine(x, c)`", TOY),
     (diagnosis.crash, views, "`reshape` does not", TOY),
+    (diagnosis.crash, calls_a_stub, "That function is not written yet.", TOY),
     (diagnosis.changed_input, changes, "`x` was changed in place", TOY),
-    (diagnosis.wrong_type, lambda x, c: 3, "a whole number where a tensor", TOY),
+    (diagnosis.wrong_type, lambda x, c: 3, "an integer where a tensor", TOY),
     (diagnosis.wrong_type, lambda x, c: affine(x, c), "a tensor where a tuple", PAIR),
     (diagnosis.wrong_length, lambda x, c: (x, 1, 2), "3 items where 2", PAIR),
     (diagnosis.not_a_number, with_nan, "NaN", TOY),
@@ -159,17 +172,44 @@ NAMED = [
         PAIR,
     ),
     (diagnosis.constant, lambda x, c: torch.full_like(x, 5), "is the same", TOY),
-    (diagnosis.wrong_shape, lambda x, c: affine(x, c)[:, :-1], "where (2, 3) is expected", TOY),
-    (diagnosis.wrong_shape, lambda x, c: affine(x, c)[:1], "broadcasting would hide", TOY),
-    (diagnosis.wrong_places, lambda x, c: affine(x, c).flip(0, 1), "in the wrong places", TOY),
+    (diagnosis.lost_axis, lambda x, c: affine(x, c)[None], "the axes too many", TOY),
+    (diagnosis.lost_axis, lambda x, c: affine(x, c).squeeze(), "is there a `squeeze`", THIN),
+    (diagnosis.cut_off, lambda x, c: affine(x, c)[:, :-1], "at the end are missing", TOY),
+    (diagnosis.cut_off, lambda x, c: affine(x, c)[1:], "at the beginning are missing", TOY),
+    (diagnosis.cut_off, lambda x, c: F.pad(affine(x, c), (2, 2)), "both sides are too many", TOY),
+    (diagnosis.wrong_shape, lambda x, c: x[:, :-1] ** 2, "where (2, 3) is expected", TOY),
+    (diagnosis.wrong_shape, lambda x, c: x[:1].cumsum(1), "broadcasting would hide", TOY),
+    (diagnosis.misread_arguments, lambda x, c: affine(x.flip(1), c), "`x` mirrored", TOY),
+    (diagnosis.misread_arguments, lambda x, c: affine(x, 0), "for `c` = 0: is it used?", TOY),
+    (diagnosis.changed_result, lambda x, c: affine(x, c).abs(), "sign is lost", TOY),
+    (diagnosis.changed_result, lambda x, c: affine(x, c).relu(), "Negative numbers became 0", TOY),
+    (
+        diagnosis.moved,
+        lambda x, c: F.pad(affine(x, c), (1, -1)),
+        "column too far to the right",
+        TOY,
+    ),
+    (diagnosis.moved, lambda x, c: F.pad(affine(x, c), (0, 0, -1, 1)), "one row too far up", TOY),
+    (diagnosis.wrong_places, lambda x, c: shuffled(affine(x, c)), "in the wrong places", TOY),
     (diagnosis.scaled, lambda x, c: 3 * affine(x, c), "3 times what it should be", TOY),
     (diagnosis.scaled, lambda x, c: -affine(x, c), "sign is reversed", TOY),
     (diagnosis.scaled, lambda x, c: 2 * affine(x, c).sum(), "2 times what it should be", TOTAL),
+    (
+        diagnosis.miscounted,
+        lambda x, c: affine(x, c) / len(x),
+        "by the length of axis 0 of `x`",
+        TOY,
+    ),
+    (diagnosis.miscounted, lambda x, c: affine(x, c) * x.numel(), "multiplied by the count", TOY),
+    (diagnosis.offset, lambda x, c: affine(x, c) + 3, "3 too large", TOY),
+    (diagnosis.rough, lambda x, c: affine(x, c) * 1.0004, "small number added", TOY),
+    (diagnosis.stuck, lambda x, c: affine(x, c).clamp(min=-2), "wrong, it is -2", TOY),
     (diagnosis.wrong_values, off_at_one_place, "5 of 6 numbers are right", TOY),
     (diagnosis.wrong_values, square_only, "right when height and width are equal", TOY),
     (diagnosis.wrong_values, narrow_only, "right for float32 and wrong for float64", TOY),
     (diagnosis.wrong_values, wide_only, "right for float64 and wrong for float32", TOY),
     (diagnosis.wrong_values, in_order_only, "does not lie in order in memory", TOY),
+    (diagnosis.wrong_order, lambda x, c: (x.shape[0], affine(x, c)), "(y, height) is", PAIR),
     (
         diagnosis.wrong_values,
         lambda x, c: (affine(x, c), x.shape[1]),
@@ -305,7 +345,7 @@ def test_run_fixes_random_numbers_and_leaves_the_generator_alone():
     assert first.equal(outcome(lambda: torch.rand(3)).value)
 
 
-def stub(x):
+def stub(*arguments):
     raise NotImplementedError
 
 
@@ -583,22 +623,96 @@ FAILED = Report("f", 3, 1, "Wrong `<b>`.", (("x", "[1, 2]"), ("got", "[[1],\n [2
 def test_report_reads_as_text():
     assert str(FAILED) == repr(FAILED) == FAILED.feedback
     assert FAILED.feedback == (
-        "f: not yet (1 of 3 cases right)\nSmallest failing case:\n  x = [1, 2]\n"
+        "✗ f: not yet (1 of 3 cases right)\nSmallest failing case:\n  x = [1, 2]\n"
         '  got =\n    [[1],\n     [2]]\nWrong `<b>`.\nFor help: `hint("f")`'
     )
-    assert str(Report("f", 3, 3)) == "f: passed (3 of 3 cases right)"
+    passed = Report("f", 3, 3, tried="x 1 to 3", then="Next: `g`.")
+    assert str(passed) == "✓ f: passed (3 of 3 cases right)\nTried: x 1 to 3.\nNext: `g`."
+    assert str(Report("f", 0, 0)) == '○ f: nothing written yet\nStart with `hint("f")`.'
 
 
-def test_report_reads_as_html_in_any_colours():
+def test_report_reads_as_html():
     html = FAILED._repr_html_()
     assert "Wrong <code>&lt;b&gt;</code>." in html
     assert html.count('scope="row"') == 2
     assert "<i>" not in Report("f", 3, 1, "Wrong.", (("got", "<i>"),))._repr_html_()
-    assert "Smallest failing case</caption>" in html
-    assert "#" not in html
-    assert "rgb" not in html
-    assert "passed" in Report("f", 3, 3)._repr_html_()
+    assert "Smallest failing case:</caption>" in html
     assert "<table" not in Report("f", 3, 1, "Wrong.")._repr_html_()
+    assert "<p>Tried: x 1.</p>" in Report("f", 3, 3, tried="x 1")._repr_html_()
+
+
+def luminance(colour):
+    """Return the relative luminance of WCAG 2."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    parts = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return sum(w * p for w, p in zip((0.2126, 0.7152, 0.0722), parts, strict=True))
+
+
+@pytest.mark.parametrize(("sign", "style"), STYLES.items())
+def test_bar_of_a_report_shows_on_white_and_on_black(sign, style):
+    bar = luminance(style.split()[1])
+    assert 1.05 / (bar + 0.05) >= 3  # what WCAG asks of graphics
+    assert (bar + 0.05) / (luminance("#1e1e1e") + 0.05) >= 3
+
+
+def test_three_results_differ_in_word_and_sign_and_bar_and_colour():
+    reports = [Report("f", 3, 3), FAILED, Report("f", 0, 0)]
+    assert len({report.headline for report in reports}) == 3
+    pages = [report._repr_html_() for report in reports]
+    for sign, style, page in zip(STYLES, STYLES.values(), pages, strict=True):
+        assert f'<span aria-hidden="true">{sign}</span>' in page
+        assert f"6px {style};" in page
+    assert len({style.split()[0] for style in STYLES.values()}) == 3
+
+
+def test_differing_numbers_are_marked():
+    lines = dict(examine(off_at_one_place).case)
+    assert [lines[name].count("≠") for name in ("x", "expected", "got")] == [0, 1, 1]
+    assert lines["got"].startswith("[[≠")
+    report = examine(off_at_one_place)
+    assert "Smallest failing case (≠ differs):" in report.feedback
+    assert report._repr_html_().count("<strong>≠") == 2
+
+
+def test_nothing_is_marked_where_everything_differs_or_nothing_can_be_compared():
+    for answer in (
+        lambda x, c: affine(x, c) + 3,
+        lambda x, c: x[0],
+        divides_by_zero,
+        lambda x, c: 3,
+    ):
+        assert "≠" not in str(examine(answer))
+
+
+def test_wrong_item_is_marked():
+    whole = replace(PAIR, reference=lambda x, c: (len(x), x.shape[1]))
+    report = examine(lambda x, c: (len(x), 0), whole)
+    assert dict(report.case)["got"] == "(2, ≠0)"
+    assert dict(report.case)["expected"] == "(2, ≠3)"
+
+
+def test_marks_keep_numbers_in_columns():
+    value, marks = torch.tensor([[1.0, -2.5], [30.0, 4.0]]), torch.tensor([[False, True]] * 2)
+    assert show(value, marks) == "[[  1. , ≠-2.5],\n [ 30. , ≠ 4. ]]"
+
+
+def test_passed_report_says_what_was_tried():
+    assert examine(affine).tried == (
+        "x of 7 shapes, (2, 3) to (5, 4), c 0.5 to 2; not only squares; float32 and float64; "
+        "memory in any order"
+    )
+    infinite = replace(TOY, cases=lambda random: [Case(torch.full((2, 2), torch.inf), None)])
+    reference = replace(infinite, reference=lambda x, c: x)
+    assert examine(lambda x, c: x, reference).tried == (
+        "x of shape (2, 2), c, also None; infinite numbers too; float32"
+    )
+
+
+def test_passed_report_names_functions_words_and_sequences():
+    cases = [Case(Call("power", 2), ["a"]), Case(Call("sine"), ["b", "c"])]
+    assert (
+        tried(replace(TOY, signature="f(g, words)"), cases) == "g: power, sine, words with 2 values"
+    )
 
 
 @pytest.mark.parametrize("report", [Report("f", 0, 0), Report("f", 2, 1), FAILED])
@@ -672,6 +786,20 @@ def test_check_takes_a_value_where_there_are_no_arguments():
     assert "is expected" in check("second_derivative_kernel", nn.Linear(1, 1)).diagnosis
 
 
+def test_check_of_a_stub_is_a_report_and_no_error():
+    report = check("corr2d", stub)
+    assert not report.passed
+    assert (report.score, report.cases, report.diagnosis) == (0.0, 0, "")
+    assert str(report) == '○ corr2d: nothing written yet\nStart with `hint("corr2d")`.'
+
+
+def test_passed_check_says_where_to_go_on():
+    first, *_, last = [e for e in exercises().values() if e.chapter == 3]
+    after = names()[names().index(first.name) + 1]
+    assert check(first.name, first.reference).then == f"Next: `{after}`, {find(after).title}."
+    assert check(last.name, last.reference).then == "Next: the questions in words on this page."
+
+
 def test_check_takes_a_module_as_a_function():
     class Layer(nn.Module):
         def forward(self, x, kernel):
@@ -729,6 +857,10 @@ def test_run_keeps_a_value_that_the_answer_changes_later(buffer):
     assert [one.value.tolist() for one in seen] == [[1, 1], [2, 2]]
 
 
+def test_a_stub_that_the_answer_calls_is_an_error_of_the_answer():
+    assert outcome(lambda x: stub(x), 1).error == "NotImplementedError"
+
+
 def test_only_a_bare_not_implemented_error_is_the_stub():
     class OwnError(NotImplementedError):
         pass
@@ -761,14 +893,19 @@ def test_tolerance_is_that_of_the_coarsest_argument():
     assert examine(lambda x, c: affine(x, c) + 1e-6, mixed).passed
 
 
-def test_whole_number_arguments_ask_for_no_dtype():
+def test_integer_arguments_ask_for_the_dtype_of_the_reference():
     whole = replace(TOY, reference=lambda n, c: torch.full((2,), 0.5), cases=lambda r: [Case(1, 2)])
-    assert examine(lambda n, c: torch.full((2,), 0.5, dtype=torch.float64), whole).passed
+    wide = lambda n, c: torch.full((2,), 0.5, dtype=torch.float64)  # noqa: E731
+    assert "in float64 where float32 is expected" in examine(wide, whole).diagnosis
+    assert examine(whole.reference, whole).passed
 
 
-def test_pattern_needs_a_right_case():
-    one = replace(TOY, cases=lambda random: [Case(torch.ones(2, 3), 2.0)])
-    assert "wrong when they differ" not in examine(off_at_one_place, one).diagnosis
+@pytest.mark.parametrize("sizes", [[(2, 3), (3, 2)], [(3, 3), (2, 3), (3, 2)]])
+def test_pattern_needs_two_cases_on_each_side(sizes):
+    few = replace(TOY, cases=lambda random: [Case(torch.rand(size), 2.0) for size in sizes])
+    wrong = examine(square_only, few)
+    assert not wrong.passed
+    assert "wrong when they differ" not in wrong.diagnosis
 
 
 def test_crash_and_wrong_shape_say_where_they_happen():

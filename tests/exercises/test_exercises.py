@@ -15,7 +15,9 @@ from IPython.core.inputtransformer2 import TransformerManager
 from nbgrader.nbgraderformat import MetadataValidator
 
 from cnncourse.checks import chapters, check, exercises
-from cnncourse.checks.exercise import Interface
+from cnncourse.checks.exercise import Interface, generator
+from cnncourse.checks.judge import trials
+from cnncourse.checks.run import run
 from tests.book.test_book import sections
 from tests.exercises.answers import collect
 from tests.exercises.mutants import all_mutants
@@ -68,6 +70,19 @@ def test_check_rejects_and_names_wrong_answer(mutant):
     report = check(mutant.exercise, mutant.answer)
     assert not report.passed
     assert mutant.diagnosis in report.diagnosis, report.feedback
+
+
+def passes(name, answer, seed):
+    """Give the verdict alone: to name the mistake takes longer than to find it."""
+    exercise = exercises()[name]
+    cases = exercise.cases(generator(seed, name))
+    outcomes = run(exercise, answer, cases)
+    return all(trial.is_right() for trial in trials(exercise, cases, outcomes))
+
+
+@pytest.mark.parametrize(("name", "answer"), collect("EDGES"), ids=label)
+def test_no_seed_lets_a_rare_mistake_pass(name, answer):
+    assert [seed for seed in range(20) if passes(name, answer, seed)] == []
 
 
 @pytest.mark.parametrize("exercise", EXERCISES, ids=label)

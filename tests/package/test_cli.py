@@ -119,7 +119,7 @@ def test_commands_are_added_by_entry_points(
     [
         (RIGHT, 0, "1 of 1 pass"),
         (FLIPPED, 2, "kernel looks flipped"),
-        (STUB, 2, "corr2d: not solved yet"),
+        (STUB, 2, "corr2d: nothing written yet"),
         ("corr2d = 3", 2, "corr2d: not yet"),
     ],
     ids=["right", "flipped", "stub", "number"],

@@ -26,8 +26,8 @@ def conv1d_kernel_gradient(x: Tensor, delta: Tensor) -> Tensor:
 
 
 def signals(random: Generator) -> list[Case]:
-    """Draw signals, and gradients of the outputs of kernels of two to nine weights."""
-    small = [(2, 1), (3, 2), (4, 3), (5, 2), (5, 4), (6, 1)]
+    """Draw signals, and gradients of the outputs of kernels of one to nine weights."""
+    small = [(2, 1), (3, 3), (3, 2), (4, 3), (5, 2), (5, 4), (6, 1)]
     whole = [Case(*(whole_numbers(random, size) for size in sizes)) for sizes in small]
     fine = [Case(*(decimals(random, size) for size in sizes)) for sizes in ((9, 5), (12, 4))]
     return whole + fine
@@ -44,7 +44,7 @@ CONV1D_KERNEL_GRADIENT = Exercise(
     graded="values, length and dtype for any signal, without torch's derivatives",
     reference=conv1d_kernel_gradient,
     cases=signals,
-    forbidden=("conv", *LIBRARY),
+    forbidden=("conv", "correlate", *LIBRARY),
     mistakes=(
         Mistake(
             "delta runs backwards: the first output read x[b] through weight b, the second "
@@ -114,6 +114,10 @@ LAYERS = [
     ((2, 1, 2, 3), (1, 2, 2), 1, 1),
     ((2, 2, 4, 5), (3, 3, 2), 2, 1),
     ((1, 2, 5, 5), (2, 3, 3), 3, 0),
+    # One output; three images; a frame wider than the kernel.
+    ((1, 2, 2, 3), (2, 2, 3), 1, 0),
+    ((3, 1, 2, 3), (2, 2, 2), 1, 0),
+    ((1, 1, 2, 3), (1, 1, 2), 1, 3),
 ]
 
 
@@ -326,12 +330,13 @@ POOLS = [
     ((1, 1, 4, 3), 3, 1),
     ((2, 2, 5, 7), 2, 3),
     ((2, 3, 6, 5), 3, 2),
+    ((3, 1, 4, 5), 4, 1),
 ]
 
 
 def pooled_images(random: Generator) -> list[Case]:
     """Draw images with many ties, images below zero, and two of decimals in float64."""
-    draws = [_ties, _negative, _ties, _ties, _negative, _ties]
+    draws = [_ties, _negative, _ties, _ties, _negative, _ties, _far_below_zero]
     small = [_pool_case(random, *pool, draw) for pool, draw in zip(POOLS, draws, strict=True)]
     fine = [((2, 2, 7, 5), 3, 2), ((1, 3, 4, 8), 2, 2)]
     return small + [_pool_case(random, *pool, decimals) for pool in fine]
@@ -343,6 +348,11 @@ def _ties(random: Generator, *shape: int) -> Tensor:
 
 def _negative(random: Generator, *shape: int) -> Tensor:
     return -whole_numbers(random, *shape).abs()
+
+
+def _far_below_zero(random: Generator, *shape: int) -> Tensor:
+    """Go lower than where a search may start that does not start at minus infinity."""
+    return 1e12 * _negative(random, *shape)
 
 
 def _pool_case(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -14,7 +15,8 @@ from cnncourse.cross_correlation import convolve2d
 from cnncourse.layer_table import layer_table
 from cnncourse.windows import windows
 
-# Shapes of x and weight, stride, padding: one thing more in each, then all of it together.
+# Shapes of x and weight, stride, padding: one thing more in each, then all of it together, and at
+# last a kernel as large as the picture, more padding than kernel, and large kernels.
 WHOLE_LAYERS = [
     ((1, 1, 4, 2), (1, 1, 2, 1), 1, 0),
     ((1, 1, 2, 5), (1, 1, 1, 2), 1, 0),
@@ -23,24 +25,26 @@ WHOLE_LAYERS = [
     ((1, 1, 4, 6), (1, 1, 3, 2), 2, 0),
     ((1, 1, 3, 5), (1, 1, 3, 2), 1, 1),
     ((2, 2, 5, 6), (3, 2, 3, 2), 2, 1),
+    ((1, 1, 2, 3), (1, 1, 2, 3), 1, 0),
+    ((3, 1, 3, 2), (2, 1, 1, 2), 1, 3),
+    ((1, 1, 6, 7), (1, 1, 4, 5), 1, 0),
 ]
 FINE_LAYERS = [
     ((2, 3, 7, 9), (4, 3, 3, 2), 3, 2),
     ((1, 2, 5, 5), (2, 2, 3, 3), 1, 0),
 ]
+ROUGH_LAYER = ((1, 2, 4, 3), (2, 2, 2, 2), 1, 1)
 
 
 def layers(random: Generator) -> list[Case]:
-    """Draw layers of whole numbers in float32, then two of decimals in float64."""
-    whole = [
-        Case(*(whole_numbers(random, *shape) for shape in (x, weight, weight[:1])), *steps)
-        for x, weight, *steps in WHOLE_LAYERS
+    """Draw layers of whole numbers in float32, then of decimals: two in float64, one in float32."""
+    single = partial(decimals, dtype=torch.float32)
+    layers = [(whole_numbers, *layer) for layer in WHOLE_LAYERS]
+    layers += [(decimals, *layer) for layer in FINE_LAYERS] + [(single, *ROUGH_LAYER)]
+    return [
+        Case(*(draw(random, *shape) for shape in (x, weight, weight[:1])), *steps)
+        for draw, x, weight, *steps in layers
     ]
-    fine = [
-        Case(*(decimals(random, *shape) for shape in (x, weight, weight[:1])), *steps)
-        for x, weight, *steps in FINE_LAYERS
-    ]
-    return whole + fine
 
 
 CONV2D = Exercise(
@@ -175,7 +179,11 @@ def _crowded(x: Tensor, weight: Tensor, bias: Tensor, stride: int, padding: int)
 
 def mixtures(random: Generator) -> list[Case]:
     """Draw images and 1x1 kernels of whole numbers in float32, then two in float64."""
-    whole = [((1, 2, 1, 3), 2), ((1, 2, 4, 1), 3), ((1, 3, 2, 2), 2), ((2, 2, 3, 4), 2)]
+    whole = [
+        *(((1, 2, 1, 3), 2), ((1, 2, 4, 1), 3), ((1, 3, 2, 2), 2), ((2, 2, 3, 4), 2)),
+        # One channel out, one in, and one of each.
+        *(((1, 2, 3, 2), 1), ((2, 1, 2, 3), 2), ((1, 1, 3, 2), 1), ((3, 2, 2, 3), 4)),
+    ]
     fine = [((2, 4, 3, 5), 3), ((1, 3, 4, 4), 3)]
     return [
         Case(draw(random, *shape), draw(random, o, shape[1], 1, 1))
@@ -268,6 +276,11 @@ def windowed(random: Generator) -> list[Case]:
         ((1, 2, 2, 3), (1, 2)),
         ((1, 2, 4, 5), (2, 3)),
         ((2, 3, 5, 4), (3, 2)),
+        # One window, and one row of windows; larger ones; three images.
+        ((1, 1, 2, 3), (2, 3)),
+        ((1, 2, 3, 4), (3, 2)),
+        ((1, 1, 6, 5), (4, 2)),
+        ((3, 1, 3, 4), (2, 2)),
     ]
     fine = [((1, 2, 4, 4), (2, 2)), ((2, 2, 4, 6), (3, 2))]
     return [
@@ -288,7 +301,7 @@ IM2COL = Exercise(
     graded="values, shape and dtype for windows of any size, without torch's unfold function",
     reference=lambda x, kh, kw: im2col(x, (kh, kw)),
     cases=windowed,
-    forbidden=("im2col",),
+    forbidden=("im2col", "conv"),
     mistakes=(
         Mistake(
             "The window is kw by kh: its height is the second argument, its width the third.",

@@ -18,25 +18,39 @@ from cnncourse.checks.exercise import (
 )
 from cnncourse.cross_correlation import convolve2d, corr2d, corr2d_windows
 
-# Height and width of picture and kernel: one square pair, the others tell the axes apart.
+# Height and width of picture and kernel: two square pairs, the others tell the axes apart. Some
+# kernels are as large as the picture, or as its height: one number comes out, or one row.
 SIZES = [
     ((2, 4), (1, 2)),
     ((4, 2), (2, 1)),
     ((3, 3), (2, 2)),
+    ((2, 3), (2, 3)),
+    ((3, 4), (3, 2)),
     ((3, 5), (2, 3)),
     ((6, 4), (3, 2)),
     ((5, 5), (3, 3)),
+    ((6, 8), (4, 5)),
 ]
 
 
 def pictures(random: Generator) -> list[Case]:
-    """Draw pictures and kernels of whole numbers in float32, then two of decimals in float64."""
+    """Draw pictures and kernels of whole numbers in float32, then three of decimals."""
     small = [Case(whole_numbers(random, *x), distinct_numbers(random, *k)) for x, k in SIZES]
     fine = [
-        Case(*(decimals(random, *size) for size in sizes))
-        for sizes in (((4, 4), (2, 2)), ((4, 7), (3, 2)))
+        Case(*(decimals(random, *size, dtype=dtype) for size in sizes))
+        for *sizes, dtype in (
+            ((4, 4), (2, 2), torch.float64),
+            ((4, 7), (3, 2), torch.float64),
+            ((5, 3), (2, 2), torch.float32),
+        )
     ]
     return small + fine
+
+
+def _around(x: Tensor, kernel: Tensor) -> Tensor:
+    """Let windows that leave the picture come in again on the other side."""
+    kh, kw = kernel.shape
+    return corr2d(F.pad(x[None, None], (0, kw - 1, 0, kh - 1), mode="circular")[0, 0], kernel)
 
 
 CORR2D = Exercise(
@@ -55,6 +69,11 @@ CORR2D = Exercise(
         Mistake(
             "The kernel looks flipped: that is convolution, not cross-correlation.",
             lambda x, kernel: corr2d(x, kernel.flip(0, 1)),
+        ),
+        Mistake(
+            "The kernel is turned by a negative index, `kernel[-a, -b]`: -0 is 0, so the first row "
+            "stays. And cross-correlation does not turn it.",
+            lambda x, kernel: corr2d(x, kernel.flip(0, 1).roll((1, 1), (0, 1))),
         ),
         Mistake(
             "The kernel looks flipped from left to right.",
@@ -96,6 +115,11 @@ CORR2D = Exercise(
         Mistake(
             "The result is as large as the picture: keep only the places where the kernel fits.",
             lambda x, kernel: _as_large(x, kernel, before=[(k - 1) // 2 for k in kernel.shape]),
+        ),
+        Mistake(
+            "The windows leave the picture and come in again on the other side. Keep only the "
+            "places where the kernel fits.",
+            _around,
         ),
     ),
     hints=(

@@ -13,7 +13,8 @@ from cnncourse.checks.given import invariance as given
 from cnncourse.invariance import equivariance_error, translate
 
 # Shape of the pictures, and how far they move down and to the right. The first ones move along one
-# axis only; two leave no pixel in sight, and one does not move at all.
+# axis only, one does not move at all, and four leave no pixel in sight: by one side or more, and by
+# more than two.
 MOVES = [
     ((1, 1, 2, 3), (0, 1)),
     ((1, 1, 3, 2), (1, 0)),
@@ -24,6 +25,8 @@ MOVES = [
     ((2, 1, 3, 4), (0, 0)),
     ((2, 3, 4, 5), (2, 3)),
     ((1, 1, 4, 6), (-4, 0)),
+    ((1, 1, 4, 3), (5, 0)),
+    ((3, 1, 3, 4), (0, -6)),
     ((1, 1, 5, 3), (1, 7)),
 ]
 
@@ -31,11 +34,14 @@ MOVES = [
 def moves(random: Generator) -> list[Case]:
     """Draw pictures of whole numbers in float32, then two of decimals in float64."""
     small = [Case(whole_numbers(random, *shape), *shift) for shape, shift in MOVES]
+    # Infinity leaves in the lower left corner, and stays in the middle.
+    bright = whole_numbers(random, 1, 1, 3, 3)
+    bright[..., -1, 0] = bright[..., 1, 1] = torch.inf
     fine = [
         Case(decimals(random, *shape), *shift)
         for shape, shift in (((1, 1, 4, 4), (1, 2)), ((2, 3, 5, 4), (-2, 1)))
     ]
-    return small + fine
+    return [*small, Case(bright, 1, -1), *fine]
 
 
 def _with_border(x: Tensor, dy: int, dx: int) -> Tensor:

@@ -22,15 +22,23 @@ KERNELS = [
     ((2, 2), (3, 4)),
     ((2, 3), (4, 5)),
     ((3, 2), (5, 3)),
+    # Kernels as large as the picture, or as its height: one output, and one row of them.
+    ((2, 3), (2, 3)),
+    ((3, 2), (3, 4)),
+    ((4, 2), (5, 6)),
 ]
 
 
 def kernels(random: Generator) -> list[Case]:
-    """Draw kernels of whole numbers in float32, then two of decimals in float64."""
+    """Draw kernels of whole numbers in float32, then three of decimals."""
     small = [Case(whole_numbers(random, *shape), *size) for shape, size in KERNELS]
     fine = [
-        Case(decimals(random, *shape), *size)
-        for shape, size in (((3, 3), (5, 5)), ((2, 3), (6, 4)))
+        Case(decimals(random, *shape, dtype=dtype), *size)
+        for shape, size, dtype in (
+            ((3, 3), (5, 5), torch.float64),
+            ((2, 3), (6, 4), torch.float64),
+            ((2, 2), (4, 3), torch.float32),
+        )
     ]
     return small + fine
 
@@ -312,8 +320,8 @@ LAYERS = [
 
 
 def layers(random: Generator) -> list[Case]:
-    """List layers to work out by hand, then draw two."""
-    drawn = torch.randint(2, 9, (2, 4), generator=random) + torch.tensor([4, 13, 0, 0])
+    """List layers to work out by hand, then draw two whose window is smaller than the picture."""
+    drawn = torch.randint(2, 9, (2, 4), generator=random) + torch.tensor([8, 17, 0, 0])
     return [Case(*numbers) for numbers in LAYERS + drawn.tolist()]
 
 

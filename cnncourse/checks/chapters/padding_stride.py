@@ -21,6 +21,9 @@ AXES = [
     (6, 3, 1, 2, 1),
     (9, 3, 1, 0, 3),
     (4, 4, 3, 0, 1),
+    # Steps longer than the kernel, which leave pixels between the windows unseen.
+    (9, 2, 5, 0, 1),
+    (14, 3, 8, 0, 2),
     (10, 4, 4, 1, 1),
     (12, 2, 3, 1, 4),
     (28, 5, 1, 2, 1),

@@ -6,7 +6,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Generator, Tensor
 
-from cnncourse.checks.exercise import Case, Exercise, Mistake, decimals, whole_numbers
+from cnncourse.checks.exercise import (
+    Case,
+    Exercise,
+    Mistake,
+    decimals,
+    distinct_numbers,
+    whole_numbers,
+)
 from cnncourse.pooling import avg_pool2d, max_pool2d
 
 # Shape of x, side of the window, stride: steps of the window's size, smaller and larger ones, and
@@ -19,16 +26,21 @@ WHOLE_POOLS = [
     ((1, 2, 3, 6), 2, 3),
     ((2, 2, 5, 4), 3, 1),
     ((1, 2, 7, 6), 3, 2),
+    ((1, 1, 3, 3), 3, 1),
 ]
+# Large windows have many numbers: only one of them may be the largest.
+LARGE_POOLS = [((3, 1, 5, 7), 4, 1), ((1, 1, 6, 11), 5, 4)]
 FINE_POOLS = [((2, 3, 6, 5), 3, 2), ((1, 2, 5, 5), 2, 1)]
 
 
 def pools(random: Generator) -> list[Case]:
-    """Draw images of whole numbers, ties among them, one half below zero, then decimals."""
+    """Draw images of whole numbers, ties among them, two half below zero, then decimals."""
     whole = [Case(whole_numbers(random, *shape), *sizes) for shape, *sizes in WHOLE_POOLS]
-    below_zero = Case(half_below_zero(random), 2, 2)
+    large = [Case(distinct_numbers(random, *shape), *sizes) for shape, *sizes in LARGE_POOLS]
+    # Far from zero too: a search that starts at -1000 or -1e9 starts too high.
+    below_zero = [Case(size * half_below_zero(random), 2, 2) for size in (1, 1e12)]
     fine = [Case(decimals(random, *shape), *sizes) for shape, *sizes in FINE_POOLS]
-    return [*whole, below_zero, *fine]
+    return [*whole, *large, *below_zero, *fine]
 
 
 def half_below_zero(random: Generator) -> Tensor:
@@ -71,8 +83,9 @@ MAX_POOL2D = Exercise(
             lambda x, k, s: -max_pool2d(-x, k, s),
         ),
         Mistake(
-            "Where a window holds only negative numbers, its largest must not become 0: start from "
-            "the window's first number or from minus infinity.",
+            "Where a window holds only negative numbers, its largest must not become 0, or "
+            "whatever the search starts with: start from the window's first number or from minus "
+            "infinity.",
             lambda x, k, s: max_pool2d(x, k, s).relu(),
         ),
         Mistake(
@@ -154,7 +167,7 @@ MIN_POOL2D = Exercise(
     graded="values, shape and dtype, without any function that takes a minimum",
     reference=lambda x, kernel_size, stride: -max_pool2d(-x, kernel_size, stride),
     cases=pools,
-    forbidden=("min", "sort", "topk"),
+    forbidden=("min", "sort", "topk", "kthvalue", "quantile"),
     mistakes=(
         Mistake("This is max pooling: change the sign of what goes in.", max_pool2d),
         Mistake(
@@ -175,7 +188,8 @@ MIN_POOL2D = Exercise(
             lambda x, k, s: -max_pool2d(-x.abs(), k, s),
         ),
         Mistake(
-            "Where a window holds only positive numbers, its smallest must not become 0.",
+            "Where a window holds only positive numbers, its smallest must not become 0, or "
+            "whatever the search starts with.",
             lambda x, k, s: -max_pool2d(-x, k, s).relu(),
         ),
         Mistake(
@@ -279,7 +293,9 @@ AVG_POOL_AS_CONV = Exercise(
 COMPARISONS = (
     *("max", "min", "where", "clamp", "abs", "sign", "sort", "topk", "heaviside", "pool"),
     *("aten.gt", "aten.ge", "aten.lt", "aten.le"),
-    *("logaddexp", "logsumexp", "softplus", "hypot", "pow", "sqrt", "norm"),
+    *("logaddexp", "logsumexp", "softplus", "hypot", "pow", "sqrt", "norm", "cdist", "svd"),
+    *("kthvalue", "median", "mode", "quantile", "sgn", "floor", "ceil", "round", "trunc"),
+    *("hardtanh", "tanh", "sigmoid", "threshold", "prelu", ".elu", "celu", "selu", "gelu", "silu"),
     *("_local_scalar", "tolist", "numpy", "__array__"),
 )
 

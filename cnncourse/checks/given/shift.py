@@ -1,4 +1,4 @@
-"""Classifiers, from images (n, c, h, w) to scores (n, classes), and a mover."""
+"""Classifiers, functions from images (n, c, h, w) to scores (n, classes), and what moves images."""
 
 from __future__ import annotations
 

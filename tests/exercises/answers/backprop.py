@@ -630,6 +630,43 @@ def numeric_number(f, x, step):
     return (f(x + step) - f(x - step)) / (2 * step)
 
 
+# Wrong at an edge.
+
+
+def kernel_squeezed(x, delta):
+    return kernel_slices(x, delta).squeeze()
+
+
+def conv_back_two_images(grad_output, x, weight, stride, padding):
+    first = conv_back_places(grad_output[:2], x[:2], weight, stride, padding)
+    return conv_back_places(grad_output, x, weight, stride, padding)[0], *first[1:]
+
+
+def conv_back_little_padding(grad_output, x, weight, stride, padding):
+    if padding <= max(weight.shape[2:]):
+        return conv_back_places(grad_output, x, weight, stride, padding)
+    return torch.zeros_like(x), torch.zeros_like(weight), grad_output.sum((0, 2, 3))
+
+
+def conv_back_weight_first(grad_output, x, weight, stride, padding):
+    grad_x, grad_weight, grad_bias = conv_back_places(grad_output, x, weight, stride, padding)
+    return grad_weight, grad_x, grad_bias
+
+
+def conv_back_all_averaged(grad_output, x, weight, stride, padding):
+    grad_x, *others = conv_back_places(grad_output, x, weight, stride, padding)
+    return grad_x / len(x), *(one / len(x) for one in others)
+
+
+def conv_back_averaged_over_channels(grad_output, x, weight, stride, padding):
+    grad_x, *others = conv_back_places(grad_output, x, weight, stride, padding)
+    return grad_x / weight.shape[0], *others
+
+
+def pool_back_from_a_thousand(grad_output, x, kernel_size, stride):
+    return pool_back_loops(grad_output, x.clamp(min=-1000), kernel_size, stride)
+
+
 RIGHT = {
     "conv1d_kernel_gradient": [
         *(kernel_double_loop, kernel_slices, kernel_windows, kernel_shares, kernel_numpy),
@@ -661,6 +698,7 @@ WRONG = {
         (kernel_forward_mode, "calls `torch._make_dual`"),
         (kernel_dual_numbers, "calls `torch._make_dual`"),
         (kernel_autograd, "calls `torch._tensor.backward`"),
+        (kernel_squeezed, "is there a `squeeze`"),
     ],
     "conv2d_backward": [
         (conv_back_unflipped, "In `grad_x`: The kernel is turned"),
@@ -676,9 +714,17 @@ WRONG = {
         (conv_back_bias_per_image, "In `grad_bias`: The positions are added, the images are not"),
         (conv_back_bias_total, "In `grad_bias`"),
         (conv_back_no_bias, "returned 2 items where 3 are expected"),
-        (conv_back_other_order, "In `grad_x`"),
+        (conv_back_other_order, "The items are in the wrong order"),
         (conv_back_autograd, "calls `torch.autograd.grad`"),
         (conv_back_library, "conv"),
+        (conv_back_two_images, "In `grad_weight`"),
+        (conv_back_little_padding, ""),
+        (
+            conv_back_weight_first,
+            "The items are in the wrong order: (grad_x, grad_weight, grad_bias)",
+        ),
+        (conv_back_all_averaged, "divided by the length of axis 0 of `grad_output`"),
+        (conv_back_averaged_over_channels, "divided by the length of axis 1 of `grad_output`"),
     ],
     "max_pool2d_backward": [
         (pool_back_mask, "all equal pixels get the whole gradient"),
@@ -694,6 +740,7 @@ WRONG = {
         (pool_back_cropped, "no window reaches are missing"),
         (pool_back_library, "calls `torch"),
         (pool_back_indices, "calls `torch"),
+        (pool_back_from_a_thousand, ""),
     ],
     "numeric_gradient": [
         (numeric_forward, "forward difference"),

@@ -492,6 +492,53 @@ def compose_on_top(k1, k2):
     return k1
 
 
+# Wrong at an edge.
+
+
+def conv2d_squeezed(x, weight, bias, stride, padding):
+    y = conv2d_einsum(x, weight, bias, stride, padding)
+    return y.squeeze() if y.numel() == 1 else y
+
+
+def conv2d_two_images(x, weight, bias, stride, padding):
+    y = conv2d_einsum(x, weight, bias, stride, padding)
+    y[2:] = 0
+    return y
+
+
+def conv2d_little_padding(x, weight, bias, stride, padding):
+    return conv2d_einsum(x, weight, bias, stride, min(padding, *weight.shape[2:]))
+
+
+def conv2d_rounded(x, weight, bias, stride, padding):
+    y = conv2d_einsum(x, weight, bias, stride, padding)
+    return y.round() if x.dtype == torch.float32 else y
+
+
+def conv2d_up_to_three(x, weight, bias, stride, padding):
+    return conv2d_einsum(x, weight[..., :3, :3], bias, stride, padding)
+
+
+def conv1x1_squeezed(x, weight):
+    return torch.einsum("oc,nchw->nohw", weight.squeeze(), x)
+
+
+def conv1x1_two_images(x, weight):
+    y = conv1x1_einsum(x, weight)
+    y[2:] = y[:1]
+    return y
+
+
+def im2col_squeezed(x, kh, kw):
+    columns = im2col_unfold(x, kh, kw)
+    return columns.squeeze(-1)
+
+
+def im2col_one_layer(x, kh, kw):
+    columns = torch.eye(kh * kw).to(x.dtype).reshape(-1, 1, kh, kw)
+    return F.conv2d(x.flatten(0, 1)[:, None], columns).reshape(len(x), x.shape[1] * kh * kw, -1)
+
+
 RIGHT = {
     "conv2d": [
         *(conv2d_seven_loops, conv2d_windows, conv2d_einsum, conv2d_matmul, conv2d_numpy),
@@ -524,6 +571,11 @@ WRONG = {
         (conv2d_single_precision, "in float32 where the input has float64"),
         (conv2d_bias_broadcast_wrongly, "stopped with RuntimeError"),
         (conv2d_square_kernel, "The shape is wrong"),
+        (conv2d_squeezed, "is there a `squeeze`"),
+        (conv2d_two_images, ""),
+        (conv2d_little_padding, "both sides are missing"),
+        (conv2d_rounded, ""),
+        (conv2d_up_to_three, "The shape is wrong"),
     ],
     "conv1x1": [
         (conv1x1_torch, "calls `torch.conv2d`"),
@@ -534,6 +586,8 @@ WRONG = {
         (conv1x1_reshaped_result, "a `reshape` put them in wrong places"),
         (conv1x1_overwritten, "Only the last channel of x counts"),
         (conv1x1_products_unsummed, "The shape is wrong"),
+        (conv1x1_squeezed, "stopped with RuntimeError"),
+        (conv1x1_two_images, ""),
     ],
     "im2col": [
         (im2col_torch, "Here that work is yours to do"),
@@ -547,6 +601,8 @@ WRONG = {
         (im2col_transposed_windows, "read it row by row"),
         (im2col_too_few, "last row and the last column are missing"),
         (im2col_channels_apart, "channels are kept apart"),
+        (im2col_squeezed, "is there a `squeeze`"),
+        (im2col_one_layer, "Here that work is yours to do"),
     ],
     "conv_cost": [
         (cost_without_bias, "In `parameters`: The bias is missing"),
@@ -556,7 +612,7 @@ WRONG = {
         (cost_parameters_everywhere, "In `multiply_adds`: The bias counts as a multiply-add"),
         (cost_doubled, "Products and sums count as two"),
         (cost_of_one_place, "The places are missing"),
-        (cost_as_decimals, "a whole number is expected"),
+        (cost_as_decimals, "an integer is expected"),
         (cost_parameters_only, "where a tuple is expected"),
     ],
     "compose_kernels": [

@@ -402,6 +402,43 @@ def learn_scalar(x, y, kernel_size):
     return (y.sum() / x.sum()).item()
 
 
+# Wrong at an edge.
+
+
+def corr2d_squeezed(x, kernel):
+    return corr2d_loops(x, kernel).squeeze()
+
+
+def corr2d_rounded(x, kernel):
+    y = corr2d_loops(x, kernel)
+    return y.round() if x.dtype == torch.float32 else y
+
+
+def corr2d_up_to_three(x, kernel):
+    return corr2d_loops(x, kernel) if max(kernel.shape) < 4 else corr2d_loops(x, kernel) * 0.5
+
+
+def corr2d_positive(x, kernel):
+    return corr2d_loops(x, kernel).abs()
+
+
+def corr2d_flipped_in_single_precision(x, kernel):
+    y = torch.zeros(x.shape[0] - kernel.shape[0] + 1, x.shape[1] - kernel.shape[1] + 1)
+    y[:] = corr2d_flipped(x, kernel)
+    return y
+
+
+def corr2d_negative_index(x, kernel):
+    kh, kw = kernel.shape
+    turned = torch.stack([torch.stack([kernel[-a, -b] for b in range(kw)]) for a in range(kh)])
+    return corr2d_loops(x, turned)
+
+
+def corr2d_circular(x, kernel):
+    kh, kw = kernel.shape
+    return corr2d_loops(F.pad(x[None, None], (0, kw - 1, 0, kh - 1), mode="circular")[0, 0], kernel)
+
+
 RIGHT = {
     "corr2d": [
         *(corr2d_loops, corr2d_four_loops, corr2d_taps, corr2d_einsum, corr2d_columns),
@@ -438,6 +475,13 @@ WRONG = {
         (corr2d_python_lists, "returned a list where a tensor is expected"),
         (corr2d_in_place, "`x` was changed in place"),
         (lambda x: x, "arguments of `corr2d(x, kernel)`"),
+        (corr2d_squeezed, "is there a `squeeze`"),
+        (corr2d_rounded, ""),
+        (corr2d_up_to_three, "0.5 times what it should be"),
+        (corr2d_positive, "sign is lost"),
+        (corr2d_flipped_in_single_precision, "flipped: that is convolution"),
+        (corr2d_negative_index, "negative index"),
+        (corr2d_circular, "come in again on the other side"),
     ],
     "convolve2d": [
         (convolve2d_unflipped, "not flipped"),
@@ -482,4 +526,9 @@ WRONG = {
         (learn_scalar, "where a tensor is expected"),
         (lambda x, y, kernel_size: -learn_by_hand(x, y, kernel_size), "opposite sign"),
     ],
+}
+
+# Wrong in a few cases only, and there not for every number that may be drawn.
+EDGES = {
+    "corr2d": [corr2d_positive],
 }

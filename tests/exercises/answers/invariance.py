@@ -305,9 +305,30 @@ def error_moves_x_itself(f, x, dy, dx):
     return ((f(x) - b).norm() / b.norm()).item()
 
 
+# Slices that lie outside of the picture for the shifts they forget.
+def translate_slices_unguarded(x, dy, dx):
+    h, w = x.shape[2:]
+    y = torch.zeros_like(x)
+    to = y[:, :, max(dy, 0) : h + min(dy, 0), max(dx, 0) : w + min(dx, 0)]
+    to += x[:, :, max(-dy, 0) : h - max(dy, 0), max(-dx, 0) : w - max(dx, 0)]
+    return y
+
+
+def translate_masked(x, dy, dx):
+    h, w = x.shape[2:]
+    rows, columns = torch.arange(h) - dy, torch.arange(w) - dx
+    inside = ((rows >= 0) & (rows < h))[:, None] & ((columns >= 0) & (columns < w))
+    return x.roll((dy, dx), (2, 3)) * inside
+
+
+def error_with_floor(f, x, dy, dx):
+    a, b = parts(f, x, dy, dx)
+    return ((a - b).norm() / (b.norm() + 1e-6)).item()
+
+
 RIGHT = {
     "translate": [
-        *(translate_loops, translate_every_pixel, translate_slices, translate_matrices),
+        *(translate_loops, translate_every_pixel, translate_slices),
         *(translate_padded, translate_roll_and_erase, translate_numpy),
     ],
     "equivariance_error": [error_roll, error_tensor, error_loops, error_numpy, error_einsum],
@@ -333,6 +354,9 @@ WRONG = {
         (translate_no_return, "`return` missing"),
         (translate_not_at_all, "The picture has not moved"),
         (translate_python_index, "Zeros should come in"),
+        (translate_slices_unguarded, "stopped with RuntimeError"),
+        (translate_masked, "0 times infinity is NaN"),
+        (translate_matrices, "0 times infinity is NaN"),
     ],
     "equivariance_error": [
         (error_absolute, "not divided by the length of T f(x)"),
@@ -352,5 +376,6 @@ WRONG = {
         (error_zero, "Every number is zero"),
         (error_nan, "NaN"),
         (error_moves_x_itself, "`x` was changed in place"),
+        (error_with_floor, "Is a small number added"),
     ],
 }

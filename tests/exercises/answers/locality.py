@@ -396,6 +396,22 @@ def count_of_the_chapter(height, width, channels, kernel_size):
     return 3_687_936, 42_336, 54
 
 
+# Wrong at an edge.
+
+
+def matrix_squeezed(kernel, h, w):
+    return matrix_loops(kernel, h, w).squeeze()
+
+
+def matrix_rounded(kernel, h, w):
+    matrix = matrix_loops(kernel, h, w)
+    return matrix.round() if kernel.dtype == torch.float32 else matrix
+
+
+def matrix_up_to_three(kernel, h, w):
+    return matrix_loops(kernel[:3, :3], h, w)
+
+
 RIGHT = {
     "conv_matrix": [
         *(matrix_loops, matrix_pictures, matrix_unfolded, matrix_of_unit_pictures),
@@ -423,6 +439,9 @@ WRONG = {
         (matrix_single_precision, "in float32 where the input has float64"),
         (matrix_four_axes, "The shape is wrong"),
         (matrix_no_return, "`return` missing"),
+        (matrix_squeezed, "is there a `squeeze`"),
+        (matrix_rounded, ""),
+        (matrix_up_to_three, "The shape is wrong"),
     ],
     "receptive_field": [
         (field_without_strides, "The strides are not used"),
@@ -435,8 +454,8 @@ WRONG = {
         (field_wrong_end, "wrong order"),
         (field_area, "area"),
         (field_jump, "how far apart"),
-        (field_pair, "returned a tuple where a whole number is expected"),
-        (field_float, "returned a number with decimals where a whole number is expected"),
+        (field_pair, "returned a tuple where an integer is expected"),
+        (field_float, "returned a number with decimals where an integer is expected"),
         (field_uses_up_its_input, "`kernel_sizes` was changed in place"),
         (field_without_last, "last layer is not counted"),
     ],
@@ -453,6 +472,6 @@ WRONG = {
         (count_two, "2 items where 3 are expected"),
         (count_floats, "In `dense`: The answer returned a number with decimals"),
         (count_tensor, "a tensor where a tuple is expected"),
-        (count_of_the_chapter, "In `dense`: The value is not the expected one"),
+        (count_of_the_chapter, "In `dense`: Wherever the answer is wrong, it is 3687936"),
     ],
 }

@@ -451,6 +451,46 @@ def fold_in_place(weight, bias, mean, var, gamma, beta, eps):
     return weight, (bias - mean) * gamma / torch.sqrt(var + eps) + beta
 
 
+# Wrong at an edge.
+
+
+def bn_difference_of_squares(x, weight, bias, eps):
+    mean = x.mean((0, 2, 3), keepdim=True)
+    var = (x * x).mean((0, 2, 3), keepdim=True) - mean * mean
+    return weight.reshape(-1, 1, 1) * (x - mean) / (var + eps).sqrt() + bias.reshape(-1, 1, 1)
+
+
+def bn_weight_without_sign(x, weight, bias, eps):
+    return bn_keepdim(x, weight.abs(), bias, eps)
+
+
+def lite_difference_of_squares(x, part, eps):
+    mean = x.mean((0, 2, 3), keepdim=True)
+    var = (x * x).mean((0, 2, 3), keepdim=True) - mean * mean
+    return x - mean if part == "mean" else x / (var + eps).sqrt()
+
+
+def lite_one_image_as_it_is(x, part, eps):
+    return x.clone() if len(x) == 1 and part == "mean" else lite_by_hand(x, part, eps)
+
+
+def gn_difference_of_squares(x, groups, weight, bias, eps):
+    rows = x.reshape(len(x), groups, -1)
+    mean = rows.mean(2, keepdim=True)
+    var = rows.square().mean(2, keepdim=True) - mean.square()
+    y = ((rows - mean) / (var + eps).sqrt()).reshape(x.shape)
+    return weight.reshape(-1, 1, 1) * y + bias.reshape(-1, 1, 1)
+
+
+def gn_few_groups(x, groups, weight, bias, eps):
+    few = groups if groups < 4 or groups == x.shape[1] else 2
+    return gn_five_axes(x, few, weight, bias, eps)
+
+
+def fold_beta_and_mean_exchanged(weight, bias, mean, var, gamma, beta, eps):
+    return fold_formula(weight, bias, beta, var, gamma, mean, eps)
+
+
 RIGHT = {
     "batch_norm": [
         *(bn_keepdim, bn_channel_loop, bn_rows, bn_numpy, bn_einsum, bn_python_loops),
@@ -482,6 +522,8 @@ WRONG = {
         (bn_viewed, "`reshape` does not"),
         (lambda x, weight, bias, eps: x.float(), "The value is not the expected one"),
         (lambda *rest: bn_keepdim(*rest).float(), "in float32 where the input has float64"),
+        (bn_difference_of_squares, "difference of large numbers"),
+        (bn_weight_without_sign, "`weight` without its sign"),
     ],
     "batch_norm_lite": [
         (lite_both, "Both halves are done at once"),
@@ -492,6 +534,8 @@ WRONG = {
         (lite_removes_it, "not the expected one"),
         (lite_only_mean, "`return` missing"),
         (lite_each_image, "Each image has statistics of its own"),
+        (lite_difference_of_squares, "difference of large numbers"),
+        (lite_one_image_as_it_is, ""),
     ],
     "group_norm": [
         (gn_unbiased, "divided by m - 1"),
@@ -506,6 +550,8 @@ WRONG = {
         (gn_module, "calls `torch.nn.functional.group_norm`"),
         (gn_width, "run along the width"),
         (gn_per_group_weight, "not the expected one"),
+        (gn_difference_of_squares, "difference of large numbers"),
+        (gn_few_groups, ""),
     ],
     "fold_batch_norm": [
         (fold_no_eps, "In `weight`: eps is missing"),
@@ -521,5 +567,13 @@ WRONG = {
         (fold_last_axis, "along the width of the kernel"),
         (fold_only_weight, "returned a tensor where a tuple is expected"),
         (fold_in_place, "`weight` was changed in place"),
+        (fold_beta_and_mean_exchanged, "`mean` and `beta` are exchanged"),
     ],
+}
+
+# Wrong in a few cases only, and there not for every number that may be drawn.
+EDGES = {
+    "batch_norm": [bn_difference_of_squares],
+    "batch_norm_lite": [lite_difference_of_squares],
+    "group_norm": [gn_difference_of_squares],
 }

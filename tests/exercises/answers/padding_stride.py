@@ -325,6 +325,13 @@ def pad_negative_step(x, p):
     return torch.cat([x[:, :, p:0:-1], x, x[:, :, -p - 1 : -1].flip(2)], dim=2)
 
 
+# Wrong at an edge.
+
+
+def size_short_steps(n, k, stride, padding, dilation):
+    return size_formula(n, k, min(stride, dilation * (k - 1) + 1), padding, dilation)
+
+
 RIGHT = {
     "output_size": [
         *(size_formula, size_counted, size_range, size_measured, size_windows),
@@ -339,7 +346,7 @@ WRONG = {
         (size_padding_once, "The padding is counted once"),
         (size_rounded_up, "It is rounded up"),
         (size_rounded, "rounded to the nearest"),
-        (size_float, "returned a number with decimals where a whole number is expected"),
+        (size_float, "returned a number with decimals where an integer is expected"),
         (size_without_first, "The first window is not counted"),
         (size_places_divided, "The 1 is added before the division"),
         (size_no_dilation, "The dilation is not used"),
@@ -349,8 +356,9 @@ WRONG = {
         (size_no_stride, "The stride is not used"),
         (size_no_padding, "The padding is not used"),
         (size_printed, "`return` missing"),
-        (size_pair, "returned a tuple where a whole number is expected"),
-        (size_as_text, "returned a text where a whole number is expected"),
+        (size_pair, "returned a tuple where an integer is expected"),
+        (size_as_text, "returned a text where an integer is expected"),
+        (size_short_steps, ""),
     ],
     "same_padding": [
         (same_each_side_all, "Half of them go before and half after"),
@@ -360,7 +368,7 @@ WRONG = {
         (same_half_kernel, "both sides get k // 2"),
         (same_dilated_kernel, "it should multiply k - 1"),
         (same_half_times_dilation, "Multiply first"),
-        (same_number, "returned a whole number where a tuple is expected"),
+        (same_number, "returned an integer where a tuple is expected"),
         (same_floats, "In `before`: The answer returned a number with decimals"),
         (same_numpy, "returned a tensor where a tuple is expected"),
         (same_four, "4 items where 2 are expected"),

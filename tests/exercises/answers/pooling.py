@@ -185,11 +185,11 @@ def avg_full(channels, k):
 
 
 def avg_ones(channels, k):
-    return [torch.ones(channels, 1, k, k, dtype=torch.float64) / k**2, channels]
+    return [torch.ones(channels, 1, k, k) / k**2, channels]
 
 
 def avg_numpy(channels, k):
-    return np.ones((channels, 1, k, k)) / k / k, channels
+    return np.ones((channels, 1, k, k), np.float32) / k / k, channels
 
 
 def avg_repeated(channels, k):
@@ -393,6 +393,81 @@ def four_even_sides_only(x):
     return larger_from_a(larger_from_a(a, b), larger_from_a(c, d))
 
 
+# Wrong at an edge.
+
+
+def max_pool_from_a_thousand(x, kernel_size, stride):
+    return max_pool_loops(x, kernel_size, stride).clamp(min=-1000)
+
+
+def max_pool_from_a_billion(x, kernel_size, stride):
+    return max_pool_loops(x, kernel_size, stride).clamp(min=-1e9)
+
+
+def max_pool_up_to_three(x, kernel_size, stride):
+    rows, columns = max_pool_loops(x, kernel_size, stride).shape[2:]
+    return max_pool_loops(x, min(kernel_size, 3), stride)[:, :, :rows, :columns]
+
+
+def max_pool_squeezed(x, kernel_size, stride):
+    y = max_pool_loops(x, kernel_size, stride)
+    return y.squeeze() if y.numel() == 1 else y
+
+
+def min_pool_from_a_thousand(x, kernel_size, stride):
+    return min_pool_minus(x, kernel_size, stride).clamp(max=1000)
+
+
+def min_pool_up_to_three(x, kernel_size, stride):
+    return -max_pool_up_to_three(-x, kernel_size, stride)
+
+
+def min_pool_kth(x, kernel_size, stride):
+    windows = x.unfold(2, kernel_size, stride).unfold(3, kernel_size, stride)
+    return windows.flatten(4).kthvalue(1).values
+
+
+def avg_double(channels, k):
+    return torch.full((channels, 1, k, k), 1 / k**2, dtype=torch.float64), channels
+
+
+def avg_half(channels, k):
+    return torch.full((channels, 1, k, k), 1 / k**2, dtype=torch.float16), channels
+
+
+def larger_kth(a, b):
+    return torch.stack([a, b]).kthvalue(2, dim=0).values
+
+
+def larger_median(a, b):
+    return torch.stack([a, b, b, a]).median(dim=0).values
+
+
+def larger_sign(a, b):
+    return (a + b + (a - b) * torch.sgn(a - b)) / 2
+
+
+def larger_threshold(a, b):
+    return F.threshold(a - b, 0.0, 0.0) + b
+
+
+def larger_hardtanh(a, b):
+    return F.hardtanh(a - b, 0.0, 1e9) + b
+
+
+def larger_sigmoid(a, b):
+    return b + (a - b) * torch.sigmoid(1e6 * (a - b))
+
+
+def larger_elu(a, b):
+    return F.elu(a - b, alpha=0.0) + b
+
+
+def larger_rounded_off(a, b):
+    d = b - a
+    return a + torch.relu(d + 1e-6)
+
+
 RIGHT = {
     "max_pool2d": [
         *(max_pool_loops, max_pool_all_loops, max_pool_unfold, max_pool_columns),
@@ -418,6 +493,10 @@ WRONG = {
         (max_pool_one_loop_short, "last row and the last column"),
         (max_pool_single_precision, "in float32 where the input has float64"),
         (max_pool_places, "a tuple where a tensor is expected"),
+        (max_pool_from_a_thousand, "whatever the search starts with"),
+        (max_pool_from_a_billion, "does a search start"),
+        (max_pool_up_to_three, ""),
+        (max_pool_squeezed, "is there a `squeeze`"),
     ],
     "min_pool2d": [
         (min_pool_minimum, "Here that work is yours to do"),
@@ -426,6 +505,9 @@ WRONG = {
         (min_pool_sign_after, "change it before, too"),
         (min_pool_default_stride, "jump by their own size"),
         (min_pool_inverse, ""),
+        (min_pool_from_a_thousand, "whatever the search starts with"),
+        (min_pool_up_to_three, ""),
+        (min_pool_kth, "kthvalue"),
     ],
     "avg_pool_as_conv": [
         (avg_sum, "this is a sum"),
@@ -436,6 +518,8 @@ WRONG = {
         (avg_axes_swapped, "not (1, channels, k, k)"),
         (avg_shared, "needs its own copy"),
         (avg_weight_only, "a tensor where a tuple is expected"),
+        (avg_double, "in float64 where float32 is expected"),
+        (avg_half, "in float16 where float32 is expected"),
     ],
     "max_with_relu": [
         (larger_maximum, "calls `torch.maximum`"),
@@ -453,6 +537,14 @@ WRONG = {
         (larger_not_halved, "twice the larger one"),
         (larger_wrong_base, "b was added where a belongs"),
         (larger_in_place, "`a` was changed in place"),
+        (larger_kth, "Here that work is yours to do"),
+        (larger_median, "Here that work is yours to do"),
+        (larger_sign, "Here that work is yours to do"),
+        (larger_threshold, "Here that work is yours to do"),
+        (larger_hardtanh, "Here that work is yours to do"),
+        (larger_sigmoid, "Here that work is yours to do"),
+        (larger_elu, "Here that work is yours to do"),
+        (larger_rounded_off, "Is a small number added"),
     ],
     "max_pool_with_relu": [
         (four_pooled, "Here that work is yours to do"),
@@ -465,4 +557,10 @@ WRONG = {
         (four_overlapping, "two steps apart"),
         (four_even_sides_only, "stopped with RuntimeError"),
     ],
+}
+
+# Wrong in a few cases only, and there not for every number that may be drawn.
+EDGES = {
+    "max_pool2d": [max_pool_up_to_three],
+    "min_pool2d": [min_pool_up_to_three],
 }

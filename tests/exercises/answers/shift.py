@@ -247,10 +247,40 @@ def blur_single_precision_kernel(x, stride):
     return F.conv2d(padded, kernel.expand(x.shape[1], 1, 3, 3), stride=stride, groups=x.shape[1])
 
 
+# Wrong at an edge.
+
+
+def blur_short_steps(x, stride):
+    return blur_grouped(x, min(stride, 3))
+
+
+def blur_three_channels(x, stride):
+    y = blur_grouped(x, stride)
+    y[:, 3:] = 0
+    return y
+
+
+def blur_six_columns(x, stride):
+    return blur_grouped(x[..., :6], stride)
+
+
+def consistency_in_single_precision(model, images, max_shift, translate):
+    classes = all_classes(model, images, all_shifts(max_shift), translate)
+    return (classes[:, None] == classes[None, :]).float().mean()
+
+
+def consistency_two_steps(model, images, max_shift, translate):
+    return consistency_pairs(model, images, min(max_shift, 2), translate)
+
+
+def consistency_five_images(model, images, max_shift, translate):
+    return consistency_pairs(model, images[:5], max_shift, translate)
+
+
 RIGHT = {
     "shift_consistency": [
         *(consistency_pairs, consistency_loops, consistency_counter, consistency_padded),
-        consistency_unique_pairs,
+        *(consistency_unique_pairs, consistency_in_single_precision),
     ],
     "blur_pool": [blur_grouped, blur_as_images, blur_slices, blur_numpy, blur_means_of_means],
 }
@@ -270,6 +300,8 @@ WRONG = {
         (consistency_random_pairs, ""),
         (consistency_per_image, "a tensor where a number with decimals is expected"),
         (consistency_darkens, "`images` was changed in place"),
+        (consistency_two_steps, ""),
+        (consistency_five_images, ""),
     ],
     "blur_pool": [
         (blur_not_at_all, "does not blur"),
@@ -285,5 +317,13 @@ WRONG = {
         (blur_rows_only, "Only rows are blurred"),
         (blur_mean_pool, "mean of each block"),
         (blur_single_precision_kernel, "stopped with RuntimeError"),
+        (blur_short_steps, ""),
+        (blur_three_channels, ""),
+        (blur_six_columns, ""),
     ],
+}
+
+# Wrong in a few cases only, and there not for every number that may be drawn.
+EDGES = {
+    "shift_consistency": [consistency_two_steps, consistency_five_images],
 }
