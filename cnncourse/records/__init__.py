@@ -56,6 +56,10 @@ class Record:
     runs: list[dict]
     command: str = ""
 
+    def __repr__(self) -> str:
+        recipes = {run["recipe"] for run in self.runs}
+        return f"Record of {len(self.runs)} runs of {len(recipes)} recipes by `{self.command}`"
+
     def final(self, recipe: str, measure: str = "validation_accuracy") -> list[float]:
         """Return the number that each seed of a recipe ended with.
 

@@ -148,6 +148,11 @@ def test_confusion_adds_the_seeds_and_keeps_rows_and_columns() -> None:
     assert Record([], runs).confusion("a") == [[2, 3], [30, 8]]
 
 
+def test_record_shows_its_size_and_not_its_numbers() -> None:
+    shown = repr(Record([], RUNS, "make record"))
+    assert shown == "Record of 3 runs of 2 recipes by `make record`"
+
+
 def test_table_summarizes_validation_and_test() -> None:
     table = Record([], RUNS).table({"a": "network A"})
     assert table.headings == ("recipe", "validation", "test")
