@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,9 +11,18 @@ from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTFont
 from fontTools.ttLib.tables.otTables import MathGlyphConstruction
 
+LOW_ROOT = 0.8  # of the height of the font's lowest sign of a root
 # A letter of a formula is written x and drawn 𝑥: the browser takes the second from the font.
 SLANTED = [chr(code) for code in (*range(0x1D434, 0x1D468), *range(0x1D6E2, 0x1D71C))]
-ITALIC = {unicodedata.normalize("NFKC", letter): letter for letter in SLANTED} | {"h": "ℎ"}
+
+
+def upright(letter: str) -> str:
+    """Return the plain letter of a slanted one: "x" of "𝑥"."""
+    _, _, code = unicodedata.decomposition(letter).partition(" ")
+    return chr(int(code, 16)) if code else letter
+
+
+ITALIC = {upright(letter): letter for letter in SLANTED} | {"h": "ℎ"}
 
 
 def cut(font: TTFont, characters: Iterable[str], target: Path) -> None:
@@ -42,6 +52,25 @@ def fit_to_browsers(font: TTFont) -> None:
     measures.SuperscriptBaselineDropMax.Value = 400
     measures.RadicalVerticalGap.Value = 150
     narrow_tall_roots(font)
+    add_low_root(font)
+
+
+def add_low_root(font: TTFont) -> None:
+    """Add a lower sign of a root, for a letter alone: the other one hangs below the line."""
+    name = font.getBestCmap()[ord("√")]
+    glyphs, tall = font["glyf"], f"{name}.tall"
+    font.setGlyphOrder([*font.getGlyphOrder(), tall])
+    glyphs[tall] = copy.deepcopy(glyphs[name])
+    font["hmtx"][tall] = font["hmtx"][name]
+    glyphs[name].coordinates.scale((1, LOW_ROOT))
+    glyphs[name].coordinates.toInt()
+    glyphs[name].recalcBounds(glyphs)
+    lowest, *taller = growth_of(font, name).MathGlyphVariantRecord
+    next_one = copy.deepcopy(lowest)
+    next_one.VariantGlyph = tall
+    lowest.AdvanceMeasurement = round(LOW_ROOT * lowest.AdvanceMeasurement)
+    growth_of(font, name).MathGlyphVariantRecord = [lowest, next_one, *taller]
+    growth_of(font, name).VariantCount += 1
 
 
 def narrow_tall_roots(font: TTFont) -> None:
@@ -61,8 +90,12 @@ def narrow_tall_roots(font: TTFont) -> None:
 
 def taller_forms(font: TTFont, name: str) -> set[str]:
     """Name the glyphs that a browser takes when a sign must grow."""
-    variants = font["MATH"].table.MathVariants
-    place = variants.VertGlyphCoverage.glyphs.index(name)
-    growth: MathGlyphConstruction = variants.VertGlyphConstruction[place]
+    growth = growth_of(font, name)
     whole = {record.VariantGlyph for record in growth.MathGlyphVariantRecord}
     return (whole | {part.glyph for part in growth.GlyphAssembly.PartRecords}) - {name}
+
+
+def growth_of(font: TTFont, name: str) -> MathGlyphConstruction:
+    """Return the table of a sign's taller forms."""
+    variants = font["MATH"].table.MathVariants
+    return variants.VertGlyphConstruction[variants.VertGlyphCoverage.glyphs.index(name)]

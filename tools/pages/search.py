@@ -38,7 +38,7 @@ def entries(docname: str, doctree: nodes.document) -> Iterator[dict[str, str]]:
             "page": "" if top else page,
             "title": section[0].astext(),
             "terms": " ".join(term.astext() for term in own.findall(is_term)),
-            "text": " ".join(prose.split()),
+            "text": re.sub(r" (?=[.,;:)])", "", " ".join(prose.split())),
             "code": " ".join(dict.fromkeys(NAME.findall(code))),
         }
 
