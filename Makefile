@@ -8,9 +8,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SITE := _build/html/index.html
+# The tests run in one process for each core; with more threads than one they would wait.
+ONE_THREAD := OMP_NUM_THREADS=1
 CHAPTERS ?=
+EXPERIMENTS ?=
+SINCE ?=
+START := $(shell date +%s)
 
-.PHONY: help book test lab notebooks exercises mutants record bench lock repository clean
+.PHONY: help book lint check test lab notebooks exercises mutants record bench lock repository clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,19 +26,25 @@ book: $(VENV)/ready ## build the site into _build/html
 	cp -R book/_static/. _build/html/_static/
 	@echo "The book is ready. Open $(CURDIR)/$(SITE)"
 
-test: book ## lint, package tests, every notebook, the book's guards, the site in a browser
+lint: $(VENV)/ready ## ruff and codespell
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
-	@# One process for each core, with one thread each: more threads would wait for each other.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --dist loadfile \
-		--no-loadscope-reorder --cov
 
-lab: $(VENV)/ready ## open the chapters in JupyterLab
-	$(BIN)/jupyter lab --notebook-dir=book
+check: lint ## before each commit: lint, and the tests that your changes can have broken (SINCE=main for a branch)
+	$(ONE_THREAD) $(BIN)/python -m tools.check $(SINCE)
 
-notebooks: $(VENV)/ready ## execute book/NN_topic.md into book/NN_topic.ipynb (CHAPTERS="book/08_lenet.md" for one)
+test: lint book ## lint, package tests, every notebook, the book's guards, the site in a browser
+	$(ONE_THREAD) $(BIN)/python -m pytest --numprocesses logical --dist loadfile \
+		--no-loadscope-reorder --durations 10 --cov
+	@echo "make test took $$(($$(date +%s) - $(START))) s"
+
+lab: $(VENV)/ready ## open the learners' notebooks in JupyterLab
+	$(BIN)/jupyter lab --notebook-dir=. --LabApp.default_url=/lab/tree/learn
+
+notebooks: $(VENV)/ready ## execute book/NN_topic.md, and write the learners' notebooks (CHAPTERS="book/08_lenet.md" for one)
 	$(BIN)/python -m tools.notebooks $(CHAPTERS)
+	$(BIN)/python -m tools.learn
 
 exercises: $(VENV)/ready ## write the learners' and the instructors' notebooks from exercises/ (CHAPTERS="exercises/03_...md" for one)
 	$(BIN)/python -m tools.exercises $(CHAPTERS)
@@ -41,11 +52,12 @@ exercises: $(VENV)/ready ## write the learners' and the instructors' notebooks f
 mutants: $(VENV)/ready ## count the wrong answers that each exercise's check rejects and names
 	$(BIN)/python -m tests.exercises.mutants
 
-record: $(VENV)/ready ## train every recipe over several seeds again (about an hour; goes on where it stopped)
-	$(BIN)/python -m benchmarks.record_lenet
+record: $(VENV)/ready ## do the recorded trainings that are missing (EXPERIMENTS=lenet for one chapter)
+	$(BIN)/python -m experiments $(EXPERIMENTS)
 
-bench: $(VENV)/ready ## time the operators beside torch and d2l, and the grading of a class
+bench: $(VENV)/ready ## time operators and training beside torch and d2l, and the grading of a class
 	$(BIN)/python -m benchmarks.operators
+	$(BIN)/python -m benchmarks.training
 	$(BIN)/python grader/benchmarks/grading.py
 
 lock: ## write requirements.txt anew from requirements.in

@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -34,7 +33,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.record_lenet import environment
+from benchmarks.report import machine, table
 from cnncourse.channels import BLOCK as IMAGES
 from cnncourse.channels import conv2d, im2col
 from cnncourse.cross_correlation import corr2d, corr2d_windows
@@ -174,11 +173,6 @@ def time_line(row: Pair, ours: float, theirs: float) -> list[str]:
     return [row.what, row.size, row.other, *milliseconds, _ratio(ratio), target, verdict]
 
 
-def _load() -> float:
-    """Return the load average of the last minute: more than the cores means a busy machine."""
-    return os.getloadavg()[0]
-
-
 def _ratio(value: float) -> str:
     return f"{value:.2f}" if value >= 0.1 else f"1/{1 / value:.0f}"
 
@@ -237,30 +231,20 @@ def memory_lines(n: int) -> list[list[str]]:
     ]
 
 
-def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """Write a markdown table, its columns in line."""
-    rows = [list(head), *map(list, lines)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    padded = [[f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)] for row in rows]
-    padded.insert(1, ["-" * width for width in widths])
-    return "\n".join(f"| {' | '.join(row)} |" for row in padded)
-
-
 def report(n: int, repeats: int) -> str:
     """Measure everything and write it as markdown."""
     rows = pairs(n)
     for row in rows:
         check_same(row)
     lines = [time_line(row, *pair) for row, pair in zip(rows, medians(rows, repeats), strict=True)]
-    here = ", ".join(f"{name} {value}" for name, value in environment().items())
     times = ("operation", "size", "beside", "ours, ms", "its, ms", "ratio", "target", "")
     memory = ("form", "peak, MB", "arithmetic, MB", "what the arithmetic counts")
     return f"""# Operators beside torch and d2l, {datetime.datetime.now(datetime.UTC).date()}
 
 CPU time of one call on one thread, float32: the median over {repeats} repeats, in each of which
 every function had its turn, in one process (calls under {BLOCK * 1e3:g} ms in blocks of that
-length). Ratio: our time through the other's. Machine and versions: {here}.
-Processes that wanted a core meanwhile, this one among them: {_load():.1f} on average.
+length). Ratio: our time through the other's.
+{machine()}
 Why the ratios are what they are stands at the top of benchmarks/operators.py.
 
 {table(times, lines)}

@@ -1,16 +1,18 @@
 """Operators, training loop, data and checks of the course on convolutional networks.
 
-One module per chapter. Each function uses the names, argument order, defaults and NCHW layout of
-``torch.nn.functional``, so that what you learn here carries over. The letters of shapes and
-formulas are those of the page "Notation", ``book/notation.md``.
+One module per chapter; ``windows``, ``receptive_field`` and ``layer_table`` serve several. Each
+function uses the names, argument order, defaults and NCHW layout of ``torch.nn.functional``, so
+that what you learn here carries over. The letters of shapes and formulas are those of the page
+"Notation", ``book/notation.md``.
 
 What holds for every function stands here and in no other docstring. Tensors have a floating-point
 dtype; those of one call share dtype and device, and the result has both. Numbers are ints, or
-(height, width) pairs where a layer has two. Anything else is a TypeError, a wrong shape, device or
-range a ValueError, and each names the argument, its value and what is allowed. ``Raises`` in a
-docstring is for what is special. No function changes its arguments. Gradients flow through all
-forms. A function whose name ends in ``_loops`` is the clear form of the one without: for reading,
-slow, and equal to torch on what its module says it handles.
+(height, width) pairs where a layer has two; padding is per side. A wrong type or dtype is a
+TypeError, a wrong shape, device or range a ValueError, and each names the argument, its value and
+what is allowed; ``Raises`` in a docstring is for what is special. No function changes its
+arguments, but for the running statistics of a normalization. Gradients flow through every operator.
+A function whose name ends in ``_loops`` is for reading: slow, and equal to torch on what its module
+handles.
 """
 
 from importlib import import_module

@@ -38,7 +38,6 @@ def says(phrase: str, *values: float | int, within: float | int | None = None) -
 
     Examples
     --------
-    >>> says("61,706 parameters", 61706)
     >>> says("an accuracy of 83.4 %", 0.8341)
     >>> says("takes 20 steps", 21)
     Traceback (most recent call last):
@@ -63,8 +62,7 @@ def says(phrase: str, *values: float | int, within: float | int | None = None) -
 def cites(phrase: str, source: str) -> None:
     """Mark the numbers of a phrase as quoted from a source rather than computed here.
 
-    ``source`` is a key of ``book/references.bib``; ``tests/book/test_book.py`` holds that it exists
-    and that the same section cites it.
+    ``source`` is a key of ``book/references.bib`` that the same section cites.
 
     Examples
     --------

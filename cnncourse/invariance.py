@@ -45,6 +45,23 @@ def translate(
     return F.pad(x, (dx, -dx, dy, -dy))
 
 
+def permute_pixels(x: Shaped[Tensor, "*lead h w"], seed: int = 0) -> Shaped[Tensor, "*lead h w"]:
+    """Put the pixels of every image in one random order, the same for all of them.
+
+    For any dtype. One ``seed`` gives one order on every machine.
+
+    Examples
+    --------
+    >>> permute_pixels(torch.tensor([[1, 2, 3], [4, 5, 6]]))
+    tensor([[3, 6, 4],
+            [1, 2, 5]])
+    """
+    check_integer("seed", seed, 0)
+    h, w = x.shape[-2:]
+    order = torch.randperm(h * w, generator=torch.Generator().manual_seed(seed)).to(x.device)
+    return x.flatten(-2)[..., order].unflatten(-1, (h, w))
+
+
 @torch.no_grad()
 def invariance_error(
     f: Callable[[Tensor], Tensor],

@@ -6,7 +6,6 @@ convolution and dense ones.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import astuple, dataclass
 from html import escape
 from math import prod
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from cnncourse._arguments import check_integer, pair
+from cnncourse.invariance import evaluation_copy
 from cnncourse.receptive_field import ReceptiveField, layer_window, named_layers
 
 
@@ -160,7 +160,7 @@ def layer_table(model: nn.Sequential, input_shape: tuple[int, ...]) -> LayerTabl
     x = torch.empty(1, *_input_shape(input_shape), device="meta", dtype=dtype)
     field = ReceptiveField() if x.ndim == 4 else None
     rows, counted = [], set()
-    for name, layer in named_layers(copy.deepcopy(model).to("meta").eval()):
+    for name, layer in named_layers(evaluation_copy(model).to("meta")):
         y = _apply(name, layer, x)
         field = _field_after(field, layer, x, tuple(input_shape))
         own = [p for p in layer.parameters() if id(p) not in counted]

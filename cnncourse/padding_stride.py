@@ -64,20 +64,10 @@ def conv_output_size(
 ) -> IntOrPair:
     """Compute how many outputs a convolution or pooling layer has along each axis.
 
-    ``floor((n + 2 p - d (k - 1) - 1) / s) + 1`` for an axis of n pixels. An int where every
-    argument is an int, else a (height, width) pair.
-
-    Parameters
-    ----------
-    size, kernel_size, stride, padding, dilation : int or (int, int)
-        n, k, s, p and d; the padding 0 or more, all others 1 or more.
-    ceil_mode : bool
-        Round up instead of down, as torch's pooling layers do: the last window may hang over the
-        end, but it must start inside the input or the padding before it.
-
-    Notes
-    -----
-    Dumoulin and Visin (2016), A guide to convolution arithmetic for deep learning, relation 6.
+    ``floor((n + 2 p - d (k - 1) - 1) / s) + 1`` for an axis of n pixels (Dumoulin and Visin 2016,
+    relation 6): an int where every argument is an int, else a pair. With ``ceil_mode`` rounded up,
+    as torch's pooling layers do: the last window may hang over the end, but it must start inside
+    the input or the padding before it.
 
     Examples
     --------

@@ -11,7 +11,6 @@ Not handled: transposed convolutions, signals and volumes.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from cnncourse._arguments import IntOrPair, check_integer, pair
+from cnncourse.invariance import evaluation_copy
 from cnncourse.windows import Window
 
 
@@ -249,7 +249,7 @@ def measured_receptive_field(
     x = images.to(device).requires_grad_()
     with torch.enable_grad():
         # The clone lets a first layer work in place.
-        unit = _unit(copy.deepcopy(model).double().eval()(x.clone()), position)
+        unit = _unit(evaluation_copy(model).double()(x.clone()), position)
         # Channels get random weights: two opposite ones must not cancel.
         weight = torch.rand(unit.shape, generator=generator, dtype=unit.dtype).to(device)
         (gradient,) = torch.autograd.grad(unit, x, weight)

@@ -23,14 +23,11 @@ def corr1d_backward(
 ) -> tuple[Float[Tensor, " w"], Float[Tensor, " kw"]]:
     """Return the gradients of ``corr1d(x, kernel)`` for the signal and for the kernel.
 
-    With ``y[j] = sum_b x[j + b] * kernel[b]`` and ``delta[j] = dL/dy[j]``::
+    With ``y[j] = sum_b x[j + b] * kernel[b]`` and ``delta[j] = dL/dy[j]`` the chain rule gives
+    (Goodfellow et al. 2016, section 9.5)::
 
         dL/dkernel[b] = sum_j delta[j] * x[j + b]         correlation of the signal with delta
         dL/dx[m]      = sum_b delta[m - b] * kernel[b]    true convolution of delta with the kernel
-
-    Notes
-    -----
-    The chain rule; Goodfellow, Bengio and Courville (2016), Deep Learning, section 9.5.
 
     Examples
     --------
@@ -79,11 +76,8 @@ def conv2d_backward_loops(
     """Return the gradients of ``conv2d`` by the loops of ``conv2d_loops``, run once more.
 
     Forward, each turn of the inner loop adds ``weight[o, c, a, b] * seen`` to an output. Backward,
-    that output's gradient delta goes to both factors: ``delta * seen`` to the weight,
-    ``delta * weight[o, c, a, b]`` to the pixel. A weight and a pixel are used in many turns: their
-    shares add up.
-
-    The arguments are those of :func:`conv2d_backward`.
+    that output's gradient delta goes to both factors. A weight and a pixel are used in many turns:
+    their shares add up. The arguments are those of :func:`conv2d_backward`.
 
     Examples
     --------
@@ -126,20 +120,9 @@ def conv2d_backward(
         dL/dweight[o, c, a, b] = sum over images and pixels of grad_output[n, o] * seen[n, c]
         dL/dseen[n, c]        += weight[o, c, a, b] * grad_output[n, o]    (the copies overlap)
 
-    All channels of one place (a, b) make two matrix products.
-
-    Parameters
-    ----------
-    grad_output
-        Gradient of the loss with respect to the output, of its shape.
-    x, weight, stride, padding, dilation, groups
-        As the layer had them: :func:`cnncourse.channels.conv2d`.
-
-    Returns
-    -------
-    (grad_x, grad_weight, grad_bias)
-        ``grad_bias`` is there whether or not the layer had a bias. Rows and columns that no window
-        reaches get exactly zero.
+    All channels of one place (a, b) make two matrix products. The arguments after ``grad_output``
+    are those that the layer had, :func:`cnncourse.channels.conv2d`; ``grad_bias`` comes back also
+    where it had no bias. Rows and columns that no window reaches get exactly zero.
 
     Examples
     --------

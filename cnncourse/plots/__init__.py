@@ -1,12 +1,19 @@
 """One function a figure, drawn with matplotlib's objects and returned, never shown.
 
-Figures stand by kind: ``curves``, ``images``; what they share is in ``style``. A chapter calls
-``plots.name``. Importing this package changes no setting of matplotlib, and nothing here touches
-the list of open figures.
+Figures stand by kind: ``curves``, ``images``, ``network``; what they share is in ``style``. A
+chapter calls ``plots.name``. Importing this package changes no setting of matplotlib, and nothing
+here touches the list of open figures.
 """
 
-from cnncourse.plots.curves import layer_scale_curves, seed_strip, signals, training_curves
+from cnncourse.plots.curves import (
+    layer_scale_curves,
+    nonlinearities,
+    seed_strip,
+    signals,
+    training_curves,
+)
 from cnncourse.plots.images import feature_maps, image_grid, kernels, picture_and_maps
+from cnncourse.plots.network import network
 from cnncourse.plots.style import Figure
 
 __all__ = [
@@ -15,6 +22,8 @@ __all__ = [
     "image_grid",
     "kernels",
     "layer_scale_curves",
+    "network",
+    "nonlinearities",
     "picture_and_maps",
     "seed_strip",
     "signals",

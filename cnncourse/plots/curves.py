@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
+import torch
 from jaxtyping import Float
+from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
@@ -13,6 +16,8 @@ from cnncourse.lenet import LayerScale
 from cnncourse.plots.style import (
     COLOURS,
     LINES,
+    SMALL,
+    WIDTH,
     Figure,
     check_choice,
     check_curves,
@@ -31,10 +36,10 @@ MEASURES = {
     "validation_accuracy": "validation accuracy",
 }
 SCALES = {
-    "activation": "standard deviation of the output",
-    "signal": "spread of the output over images",
-    "gradient": "standard deviation of the gradient",
-    "weight_gradient": "standard deviation of the weight gradient",
+    "activation": "standard deviation\nof the output",
+    "signal": "spread of the output\nover images",
+    "gradient": "standard deviation\nof the gradient",
+    "weight_gradient": "standard deviation\nof the weight gradient",
 }
 
 
@@ -135,7 +140,8 @@ def seed_strip(values: Mapping[str, Sequence[float]], label: str = "test accurac
     """Draw each seed's result as a dot, and each variant's mean with its spread.
 
     The bar reaches one sample standard deviation (n - 1) to either side of the mean; a variant with
-    one seed has none. Variants stand from top to bottom in the order given.
+    one seed has none. Variants stand from top to bottom in the order given. A thin line joins the
+    dots of one seed from a variant to the next, where both have as many seeds.
 
     Parameters
     ----------
@@ -161,19 +167,82 @@ def seed_strip(values: Mapping[str, Sequence[float]], label: str = "test accurac
     ['sigmoid', 'ReLU']
     """
     check_filled("values", values)
-    figure = Figure(figsize=(6.4, 0.8 + 0.45 * len(values)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 0.8 + 0.45 * len(values)), layout="constrained")
     axes = figure.add_subplot()
     for row, numbers in enumerate(values.values()):
         mean, spread = np.mean(numbers), np.std(numbers, ddof=1) if len(numbers) > 1 else 0
         axes.plot(numbers, [row] * len(numbers), "o", color=COLOURS[0], mfc="none", alpha=0.8)
         axes.errorbar(mean, row, xerr=spread or None, fmt="|", color="black", ms=14, capsize=4)
         note = f"{mean:.3f} ± {spread:.3f}" if len(numbers) > 1 else f"{mean:.3f}"
-        axes.annotate(note, (mean, row), (0, 9), textcoords="offset points", ha="center", size=8)
+        axes.annotate(
+            note, (mean, row), (0, 9), textcoords="offset points", ha="center", size=SMALL
+        )
+    axes.add_collection(LineCollection(_joined(list(values.values())), color="grey", lw=0.6))
     axes.set_yticks(range(len(values)), list(values))
-    axes.set(xlabel=f"{label} (dot: one seed; bar: mean ± standard deviation)")
+    axes.set(xlabel=label)
     axes.set_ylim(len(values) - 0.5, -0.7)
     axes.margins(x=0.12)  # the notes are wider than the dots
     axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _joined(rows: Sequence[Sequence[float]]) -> list[list[tuple[float, int]]]:
+    """List the line of each seed from one row to the next, if the rows have the same seeds."""
+    pairs = [(row, *both) for row, both in enumerate(pairwise(rows))]
+    return [
+        [(before, row), (after, row + 1)]
+        for row, upper, lower in pairs
+        if len(upper) == len(lower)
+        for before, after in zip(upper, lower, strict=True)
+    ]
+
+
+def nonlinearities(
+    functions: Mapping[str, Callable[[Float[Tensor, " w"]], Float[Tensor, " w"]]],
+    limit: float = 6.0,
+) -> Figure:
+    """Draw functions of one number, and their slopes below, from -limit to limit.
+
+    Parameters
+    ----------
+    functions : mapping from name to function
+        Such as ``torch.sigmoid``; the slopes are autograd's.
+    limit : float
+        Largest number.
+
+    Returns
+    -------
+    Figure
+        With two axes: values and slopes.
+
+    Raises
+    ------
+    ValueError
+        If there is no function, or more than there are colours.
+
+    Examples
+    --------
+    >>> import torch
+    >>> figure = nonlinearities({"sigmoid": torch.sigmoid})
+    >>> round(float(figure.axes[1].lines[0].get_ydata().max()), 2)
+    0.25
+    """
+    x = torch.linspace(-limit, limit, 241, requires_grad=True)
+    y = {name: f(x) for name, f in functions.items()}
+    check_curves("functions", y)
+    figure = Figure(figsize=(WIDTH, 4.4), layout="constrained")
+    values, slopes = figure.subplots(2, sharex=True)
+    for i, (name, out) in enumerate(y.items()):
+        (slope,) = torch.autograd.grad(out.sum(), x)
+        style = {"color": COLOURS[i], "linestyle": LINES[i], "label": name}
+        values.plot(x.detach(), out.detach(), **style)
+        slopes.plot(x.detach(), slope, **style)
+    values.set(ylabel="value")
+    values.legend(frameon=False)
+    slopes.set(xlabel="number that comes in", ylabel="slope")
+    for axes in (values, slopes):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.3)
     return figure
 
 

@@ -9,11 +9,11 @@ from matplotlib.colors import CenteredNorm
 from torch import Tensor
 
 from cnncourse._arguments import check_integer
-from cnncourse.plots.style import Figure, check_filled
+from cnncourse.plots.style import SMALL, WIDTH, Figure, check_filled
 
 
 def image_grid(
-    images: Float[Tensor, "n 1 h w"], titles: Sequence[str] | None = None, columns: int = 8
+    images: Float[Tensor, "n 1 h w"], titles: Sequence[str] | None = None, columns: int = 6
 ) -> Figure:
     """Draw grey images in rows, black for 0 and white for 1.
 
@@ -48,7 +48,7 @@ def image_grid(
     return _tiles("images", images[:, 0], titles, columns, cmap="gray", vmin=0, vmax=1)
 
 
-def kernels(weight: Float[Tensor, "o c kh kw"], columns: int = 8) -> Figure:
+def kernels(weight: Float[Tensor, "o c kh kw"], columns: int = 6) -> Figure:
     """Draw every kernel of a convolution on one grey scale: zero is mid-grey, negative is darker.
 
     Parameters
@@ -87,7 +87,7 @@ def kernels(weight: Float[Tensor, "o c kh kw"], columns: int = 8) -> Figure:
 
 
 def feature_maps(
-    maps: Float[Tensor, "c h w"], titles: Sequence[str] | None = None, columns: int = 8
+    maps: Float[Tensor, "c h w"], titles: Sequence[str] | None = None, columns: int = 6
 ) -> Figure:
     """Draw the channels that one image leaves in a layer, on one common scale.
 
@@ -161,7 +161,7 @@ def picture_and_maps(
         if value.ndim != 2 or value.numel() == 0:
             raise ValueError(f"`{name}` must have shape (h, w), got {tuple(value.shape)}")
     limit = max(value.detach().abs().max().item() for value in maps.values())
-    figure = Figure(figsize=(2.1 * (len(maps) + 1) + 0.6, 2.3), layout="constrained")
+    figure = Figure(figsize=(WIDTH, WIDTH / (len(maps) + 1.4) + 0.25), layout="constrained")
     first, *others = figure.subplots(1, len(maps) + 1)
     first.imshow(picture.detach().cpu().numpy(), cmap="gray", vmin=0, vmax=1)
     norm = CenteredNorm(halfrange=limit or 1)
@@ -169,7 +169,7 @@ def picture_and_maps(
         axes.imshow(value.detach().cpu().numpy(), cmap="gray", norm=norm)
     for axes, name in zip([first, *others], ["picture", *maps], strict=True):
         axes.set_axis_off()
-        axes.set_title(name, size=9)
+        axes.set_title(name, size=SMALL)
     figure.colorbar(others[-1].images[0], ax=others, label="output")
     return figure
 
@@ -185,10 +185,11 @@ def _tiles(
         raise ValueError(f"`titles` must be {count}, one for each image, got {len(titles)}")
     columns = min(columns, count)
     rows = -(-count // columns)
-    figure = Figure(figsize=(1.1 * columns + 0.9, 1.3 * rows), layout="constrained")
+    width = min(1.1 * columns + 0.9, WIDTH)
+    figure = Figure(figsize=(width, rows * min(1.3, WIDTH / columns + 0.2)), layout="constrained")
     for i, picture in enumerate(pictures.detach().cpu()):
         axes = figure.add_subplot(rows, columns, i + 1)
         axes.imshow(picture.numpy(), interpolation="nearest", **drawing)
         axes.set_axis_off()
-        axes.set_title(titles[i] if titles is not None else "", size=8, pad=3)
+        axes.set_title(titles[i] if titles is not None else "", size=SMALL, pad=3)
     return figure

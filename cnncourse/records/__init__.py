@@ -1,18 +1,41 @@
 """Results of training runs that take too long for a notebook, with what is needed to repeat them.
 
-A record is a JSON file of this folder. It names the hardware and the versions, and holds one entry
-for each run: the recipe, the seed, every epoch's numbers. ``make record`` writes it anew. The
-seconds of a run are wall time on a machine that had other work to do: they say nothing about speed.
+A record is a JSON file of this folder. It names the command that writes it, the hardware and the
+versions, and holds one entry for each run: the recipe with its definition, the seed, every epoch's
+numbers. The same machine gives the same digits again; another one may differ in the last of them.
+The seconds of a run are wall time on a machine that had other work to do: they say nothing about
+speed.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import pairwise
 from statistics import mean, stdev
 
-__all__ = ["Record", "load_record"]
+from cnncourse.records.comparison import (
+    Step,
+    Steps,
+    paired_t,
+    standard_error,
+    two_sided_p,
+)
+from cnncourse.tables import Table
+
+__all__ = [
+    "Record",
+    "Step",
+    "Steps",
+    "load_record",
+    "paired_t",
+    "standard_error",
+    "two_sided_p",
+]
+
+Recipes = Sequence[str] | Mapping[str, str]  # names, or names with what a reader calls them
 
 
 @dataclass(frozen=True)
@@ -25,10 +48,17 @@ class Record:
         Hardware and versions; a run names its own by its place in this list.
     runs : list of dict
         One entry for each recipe and seed.
+    command : str
+        What does these runs again.
     """
 
     environments: list[dict]
     runs: list[dict]
+    command: str = ""
+
+    def __repr__(self) -> str:
+        recipes = {run["recipe"] for run in self.runs}
+        return f"Record of {len(self.runs)} runs of {len(recipes)} recipes by `{self.command}`"
 
     def final(self, recipe: str, measure: str = "validation_accuracy") -> list[float]:
         """Return the number that each seed of a recipe ended with.
@@ -46,26 +76,18 @@ class Record:
         list of float
             One number a seed, in the order of the seeds.
 
-        Raises
-        ------
-        ValueError
-            If the record has no such recipe, or its runs no such measure.
-
         Examples
         --------
         >>> len(load_record("lenet").final("lenet_sigmoid"))
         5
         """
-        chosen = sorted(self._runs(recipe), key=lambda run: run["seed"])
-        if any(measure not in run for run in chosen):
-            raise ValueError(f"`measure` must be one the runs have, got {measure!r}")
-        values = [run[measure] for run in chosen]
+        values = self._values(recipe, measure)
         return [value[-1] if isinstance(value, list) else value for value in values]
 
     def curve(
         self, recipe: str, measure: str = "validation_accuracy", seed: int = 0
     ) -> list[float]:
-        """Return a number of every epoch of one run.
+        """Return a number of every epoch of one run, first epoch first.
 
         Parameters
         ----------
@@ -79,12 +101,7 @@ class Record:
         Returns
         -------
         list of float
-            First epoch first.
-
-        Raises
-        ------
-        ValueError
-            If the record has no such recipe or seed, or the run has no such measure.
+            One number an epoch.
 
         Examples
         --------
@@ -112,11 +129,6 @@ class Record:
         str
             Mean ± standard deviation, three decimals; the mean alone for a single seed.
 
-        Raises
-        ------
-        ValueError
-            As `final` does.
-
         Examples
         --------
         >>> runs = [{"recipe": "a", "seed": s, "test_accuracy": 0.5 + s / 10} for s in (0, 1)]
@@ -127,12 +139,112 @@ class Record:
         spread = f" ± {stdev(values):.3f}" if len(values) > 1 else ""
         return f"{mean(values):.3f}{spread}"
 
+    def table(
+        self, recipes: Recipes, measures: Mapping[str, str] | None = None, heading: str = "recipe"
+    ) -> Table:
+        """Put the summaries of several recipes below each other.
+
+        Parameters
+        ----------
+        recipes : sequence of str, or mapping from recipe to label
+            The rows.
+        measures : mapping from measure to heading, optional
+            The columns; validation and test accuracy where not given.
+        heading : str
+            Of the column of labels.
+
+        Returns
+        -------
+        Table
+            Mean ± standard deviation over the seeds.
+
+        Examples
+        --------
+        >>> runs = [{"recipe": "a", "seed": s, "test_accuracy": 0.5 + s / 10} for s in (0, 1)]
+        >>> Record([], runs).table({"a": "softmax"}, {"test_accuracy": "test"})
+        recipe            test
+        softmax  0.550 ± 0.071
+        """
+        measures = measures or {"validation_accuracy": "validation", "test_accuracy": "test"}
+        rows = [
+            (label, *(self.summary(recipe, measure) for measure in measures))
+            for recipe, label in _labelled(recipes).items()
+        ]
+        return Table((heading, *measures.values()), tuple(rows))
+
+    def steps(self, recipes: Recipes, measure: str = "validation_accuracy") -> Steps:
+        """Compare each recipe of a ladder with the one before it, seed by seed.
+
+        Parameters
+        ----------
+        recipes : sequence of str, or mapping from recipe to label
+            At least two, with the same seeds.
+        measure : str
+            As in `final`.
+
+        Returns
+        -------
+        Steps
+            Mean gain, seeds won, paired t and its p for each step.
+
+        Examples
+        --------
+        >>> steps = load_record("lenet").steps(["lenet_sigmoid", "relu", "max_pool"])
+        >>> steps["max_pool"].won, round(steps["max_pool"].t, 1)
+        (4, 3.0)
+        """
+        labels = _labelled(recipes)
+        seeds = {recipe: [run["seed"] for run in self._runs(recipe)] for recipe in labels}
+        if len(labels) < 2 or len({tuple(of_one) for of_one in seeds.values()}) > 1:
+            raise ValueError(f"`recipes` must be two or more with the same seeds, got {seeds}")
+        rows = (
+            Step(before, after, self._gains(before, after, measure))
+            for before, after in pairwise(labels)
+        )
+        return Steps(tuple(rows), labels)
+
+    def confusion(self, recipe: str) -> list[list[int]]:
+        """Count which class was taken for which on the validation split, over all seeds.
+
+        Parameters
+        ----------
+        recipe : str
+            As in `final`; its runs hold a confusion matrix.
+
+        Returns
+        -------
+        list of list of int
+            ``counts[label][answer]``.
+
+        Examples
+        --------
+        >>> runs = [{"recipe": "a", "seed": s, "confusion": [[8, s], [0, 9]]} for s in (1, 2)]
+        >>> Record([], runs).confusion("a")
+        [[16, 3], [0, 18]]
+        """
+        matrices = self._values(recipe, "confusion")
+        return [
+            [sum(cells) for cells in zip(*rows, strict=True)]
+            for rows in zip(*matrices, strict=True)
+        ]
+
+    def _gains(self, before: str, after: str, measure: str) -> tuple[float, ...]:
+        pairs = zip(self.final(before, measure), self.final(after, measure), strict=True)
+        return tuple(new - old for old, new in pairs)
+
+    def _values(self, recipe: str, measure: str) -> list:
+        runs = self._runs(recipe)
+        if any(measure not in run for run in runs):
+            raise ValueError(f"`measure` must be one the runs have, got {measure!r}")
+        return [run[measure] for run in runs]
+
     def _runs(self, recipe: str) -> list[dict]:
+        """Return the runs of a recipe in the order of their seeds."""
         chosen = [run for run in self.runs if run["recipe"] == recipe]
         if not chosen:
             names = sorted({run["recipe"] for run in self.runs})
             raise ValueError(f"`recipe` must be one of {', '.join(names)}, got {recipe!r}")
-        return chosen
+        return sorted(chosen, key=lambda run: run["seed"])
 
 
 def load_record(name: str) -> Record:
@@ -148,11 +260,6 @@ def load_record(name: str) -> Record:
     Record
         Its environments and runs.
 
-    Raises
-    ------
-    ValueError
-        If there is no such record.
-
     Examples
     --------
     >>> sorted(load_record("lenet").environments[0])[:3]
@@ -163,3 +270,7 @@ def load_record(name: str) -> Record:
     if name not in names:
         raise ValueError(f"`name` must be one of {', '.join(names)}, got {name!r}")
     return Record(**json.loads((folder / f"{name}.json").read_text("utf-8")))
+
+
+def _labelled(recipes: Recipes) -> dict[str, str]:
+    return dict(recipes) if isinstance(recipes, Mapping) else {name: name for name in recipes}

@@ -18,7 +18,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -71,30 +70,17 @@ def contents(out: Path) -> dict[str, str]:
     return {path.relative_to(out.parent).as_posix(): path.read_text() for path in files}
 
 
-def killed(submissions: Path, out: Path, count: int) -> int:
-    """Grade with two workers, kill the grader half way; return how many results there were."""
+def killed(submissions: Path, out: Path, count: int) -> tuple[int, int]:
+    """Kill a grader with two workers half way; count its results and the processes it left."""
     results = out.parent / "grades/json"
     line = command(submissions, out, 2)
     with subprocess.Popen(line, env=environment(), stderr=subprocess.DEVNULL) as process:
-        wait_for(lambda: len(list(results.glob("[!.]*"))) >= count // 2, seconds=600)
+        while len(list(results.glob("[!.]*"))) < count // 2 and process.poll() is None:
+            time.sleep(0.02)
+        orphans = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGKILL)
-    wait_for(lambda: not runners(), seconds=10)
-    return len(list(results.glob("[!.]*")))
-
-
-def wait_for(condition: Callable[[], bool], seconds: float) -> None:
-    """Look again and again; give up after some time."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError(f"nothing happened for {seconds} seconds")
-        time.sleep(0.02)
-
-
-def runners() -> int:
-    """Count the processes that run submissions."""
-    everyone = psutil.process_iter(["cmdline"])
-    return sum("cnncourse_grader.inside" in (one.info["cmdline"] or ()) for one in everyone)
+    left_over = psutil.wait_procs(orphans, timeout=10)[1]
+    return len(list(results.glob("[!.]*"))), len(left_over)
 
 
 def main() -> None:
@@ -110,12 +96,12 @@ def main() -> None:
         outs = [folder / f"{way}/grades.csv" for way in ("two", "one", "resumed")]
         report("2 workers", count, *(two := graded(submissions, outs[0], 2)))
         report("1 worker", count, *(one := graded(submissions, outs[1], 1)))
-        there = killed(submissions, outs[2], count)
+        there, left_over = killed(submissions, outs[2], count)
         resumed = graded(submissions, outs[2], 2, "--resume")
         report(f"2 workers, resumed after kill -9 at {there}", count - there, *resumed)
     print(f"identical with 1 and 2 workers: {one[1] == two[1]}")
     print(f"identical after kill and resume: {resumed[1] == two[1]}")
-    print(f"processes left over: {runners()}")
+    print(f"processes left over: {left_over}")
 
 
 def report(way: str, count: int, seconds: float, reports: dict[str, str]) -> None:

@@ -115,12 +115,17 @@ def _tool(course: Path) -> ModuleType:
 
 def _students(tool: ModuleType, sources: Iterable[Path]) -> bytes:
     """Return the students' archive, opened again and found clean."""
-    texts = {f"{path.stem}.ipynb": path for path in sources}
-    notebooks = {name: _notebook(tool.student_version(path)) for name, path in texts.items()}
+    paths = {f"{path.stem}.ipynb": path for path in sources}
+    notebooks = {name: _notebook(tool.student_version(path)) for name, path in paths.items()}
     archive = _zip({NOTE: FOR_STUDENTS} | notebooks)
-    if found := leaks(archive, {name: path.read_text("utf-8") for name, path in texts.items()}):
+    if found := leaks(archive, {name: _solved(tool, path) for name, path in paths.items()}):
         raise LeakError("a solution would get out, nothing is released:\n" + "\n".join(found))
     return archive
+
+
+def _solved(tool: ModuleType, path: Path) -> str:
+    """Return all that stands in the instructor's notebook."""
+    return "\n".join(cell.source for cell in tool.instructor_version(path).cells)
 
 
 def _instructor_files(tool: ModuleType, sources: Iterable[Path]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import pickle
 import re
 import socket
@@ -26,7 +27,7 @@ from cnncourse_grader.collect import Student
 from cnncourse_grader.grade import Options, grade
 from cnncourse_grader.marks import Grade
 from cnncourse_grader.store import file_name
-from running import command, runners
+from running import command, family
 from submissions import CHECK, RIGHT, SECRET, SETUP, STUB, notebook
 
 import cnncourse
@@ -149,7 +150,7 @@ def test_attacks_that_share_a_notebook_answer_other_exercises() -> None:
 
 
 def test_no_process_is_left_over(course: Course) -> None:
-    assert runners() == []
+    assert family(os.getpid()) == []
 
 
 def test_nothing_outside_is_touched(course: Course) -> None:

@@ -9,13 +9,14 @@ import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
+import psutil
 import pytest
 from cnncourse_grader import grade as grading
 from cnncourse_grader.assignment import exercises_of
 from cnncourse_grader.collect import Student
 from cnncourse_grader.grade import Options, grade
 from cnncourse_grader.marks import Grade
-from running import command, contents, line, options, runners, wait_for
+from running import command, contents, family, line, options, wait_for
 from submissions import FLIPPED, RIGHT, SECRET, STUB, solved
 
 import cnncourse
@@ -49,9 +50,10 @@ def test_a_killed_run_goes_on_and_ends_like_any_other(
     words = [small_class, "--seed", SECRET, "--out", out, "--jobs", 1]
     with subprocess.Popen(line(*words), stderr=subprocess.DEVNULL) as process:
         wait_for(lambda: len(list(tmp_path.glob("grades/json/[!.]*"))) >= 1)
-        wait_for(lambda: runners() or process.poll() is not None)
+        wait_for(lambda: family(process.pid) or process.poll() is not None)
+        orphans = family(process.pid)
         process.send_signal(signal.SIGKILL)
-    wait_for(lambda: not runners(), seconds=5)
+    assert psutil.wait_procs(orphans, timeout=60)[1] == []
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("grades/*/[!.]*")}
     assert 1 <= len(list(tmp_path.glob("grades/json/[!.]*"))) < len(CLASS)
     assert command(*words, "--resume").returncode == 0

@@ -11,7 +11,7 @@ import torch
 from cnncourse_grader import release, sandbox, stripped, wire, words, world
 from cnncourse_grader.assignment import Assignment, exercises_of
 from cnncourse_grader.grade import EnvironmentProblemError, grade
-from running import options, runners
+from running import family, options
 from submissions import SECRET, notebook, solved
 
 from cnncourse import checks
@@ -69,7 +69,7 @@ def test_a_stopped_grader_ends_the_notebooks_it_runs() -> None:
     )
     with sandbox.stopped():
         assert sandbox.run(request, sandbox.Limits()).problem == words.GRADING_STOPPED
-    assert runners() == []
+    assert family(os.getpid()) == []
 
 
 @pytest.mark.usefixtures("bubblewrap")

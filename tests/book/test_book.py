@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import functools
 import json
 import re
 import statistics
@@ -13,6 +14,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
+from IPython.core.inputtransformer2 import TransformerManager
 
 from cnncourse.claims import NUMBER
 from cnncourse.cross_correlation import corr2d
@@ -37,6 +39,7 @@ MAX_BYTES = 1_000_000
 SECTIONS = ("After this chapter you can", "What goes wrong", "Recap", "Exercises", "Sources")
 
 
+@functools.cache
 def load(path):
     return nbformat.read(path.with_suffix(".ipynb"), as_version=4)
 
@@ -128,6 +131,35 @@ def find_unchecked_ignored_outputs(notebook):
         if kind == "code" and "nbval-ignore-output" in tags(content):
             waiting.append(f"output ignored by nbval and asserted nowhere: {content.source[:60]!r}")
     return found + waiting
+
+
+def find_names_of_checks(notebook):
+    """A learner's notebook has no hidden cells: what is visible must not need a name from them.
+
+    Then its cells, which are those of this notebook, run as they do here.
+    """
+    given, hidden, found = set(), set(), []
+    for cell in code_cells(notebook):
+        read, written = names(cell)
+        if is_hidden(cell):
+            hidden |= written
+            continue
+        given |= written
+        missing = sorted(read & hidden - given)
+        found += [f"only a hidden cell gives {name!r}: {cell.source[:60]!r}" for name in missing]
+    return found
+
+
+def names(cell):
+    """Return the names that a cell reads, and those that it gives to the cells below."""
+    nodes = list(ast.walk(ast.parse(TransformerManager().transform_cell(cell.source))))
+    used = [node for node in nodes if isinstance(node, ast.Name)]
+    read = {node.id for node in used if isinstance(node.ctx, ast.Load)}
+    defined = [n.name for n in nodes if isinstance(n, ast.FunctionDef | ast.ClassDef)]
+    imported = [n.asname or n.name for n in nodes if isinstance(n, ast.alias)]
+    arguments = [node.arg for node in nodes if isinstance(node, ast.arg)]
+    written = {node.id for node in used if isinstance(node.ctx, ast.Store)}
+    return read, written.union(defined, imported, arguments)
 
 
 def find_backtick_directives(notebook):
@@ -267,6 +299,7 @@ GUARDS = [
     find_broken_seal,
     find_images_without_words,
     find_unchecked_ignored_outputs,
+    find_names_of_checks,
     find_backtick_directives,
     find_missing_sections,
     find_unasserted_numbers,
@@ -414,6 +447,15 @@ def store_error(notebook):
     code_cells(notebook)[0].outputs = [nbformat.v4.new_output("error", ename="E", evalue="v")]
 
 
+def need_a_hidden_name(how):
+    def change(notebook):
+        *_, hidden, visible = code_cells(notebook)
+        hidden.source += f"\n{how}"
+        visible.source = "total / 0"
+
+    return change
+
+
 def print_path(path):
     return lambda notebook: code_cells(notebook)[1].outputs[1].update(text=f"{path}\n")
 
@@ -436,6 +478,9 @@ BREAKS = [
     (find_images_without_words, describe("image", alt=" ")),
     (find_images_without_words, lambda nb: code_cells(nb)[1].metadata.mystnb.pop("figure")),
     (find_unchecked_ignored_outputs, lambda nb: code_cells(nb)[2].update(source="x = 1")),
+    (find_names_of_checks, need_a_hidden_name("total = 3")),
+    (find_names_of_checks, need_a_hidden_name("from math import pi as total")),
+    (find_names_of_checks, need_a_hidden_name("def total(): pass")),
     (find_backtick_directives, edit(0, "After", "```{note}\nAfter")),
     (find_missing_sections, edit(-1, "Sources", "Further reading")),
     (find_missing_sections, lambda nb: code_cells(nb)[0].update(source="pass")),

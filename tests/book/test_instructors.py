@@ -138,7 +138,8 @@ def parts(plan: str) -> list[str]:
 def test_sessions_fill_their_time_and_exercises_theirs():
     assert with_minutes(SYLLABUS) == SYLLABUS, "run `make exercises`"
     assert find_wrong_plans(SYLLABUS) == []
-    assert SYLLABUS.count("- In class, 90 minutes:") == SYLLABUS.count("- Goals:") == 20
+    sessions = len(re.findall(r"(?m)^\*\*(?:Session|Block) \d+, ", SYLLABUS))
+    assert SYLLABUS.count("- In class, 90 minutes:") == SYLLABUS.count("- Goals:") == sessions > 0
 
 
 def test_wrong_plans_are_found():

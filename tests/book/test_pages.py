@@ -10,17 +10,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jupytext
 import pytest
 from bs4 import BeautifulSoup, Tag
 from PIL import Image
 from playwright.sync_api import Browser
 
-from tests.book.test_site import (
-    find_broken_links,
-    find_console_errors,
-    find_violations,
-    visiting,
-)
+from cnncourse.checks.chapters import ORDER
+from tests.book.guards import find_broken_links, find_console_errors, find_violations
+from tests.book.visits import visiting
+from tools.notebooks import chapters, read_text
 from tools.pages.figures import chapter_number
 from tools.pages.formulas import to_mathml
 
@@ -276,6 +275,48 @@ def test_sample_is_accessible(browser: Browser, book: Path, page: str) -> None:
 def test_sidebar_links_to_the_index(book: Path) -> None:
     page = BeautifulSoup((book / "book/index.html").read_text("utf-8"), "html.parser")
     assert page.select_one('nav[aria-label="Index"] a')["href"] == "../genindex.html"
+
+
+def find_questions_without_answer(notebook) -> list[str]:
+    """Name the questions that do not stand at the end of a text, right before a cell with code."""
+    cells = [c for c in notebook.cells if "remove-cell" not in c.metadata.get("tags", [])]
+    following = [*(cell.cell_type for cell in cells[1:]), "nothing"]
+    return [
+        cell.source[-80:]
+        for cell, then in zip(cells, following, strict=True)
+        if "{predict}" in cell.source
+        and (then != "code" or not cell.source.rstrip().endswith("\n:::"))
+    ]
+
+
+@pytest.mark.parametrize("path", chapters(), ids=lambda path: path.stem)
+def test_questions_stand_before_the_cell_that_answers_them(path: Path) -> None:
+    assert find_questions_without_answer(read_text(path)) == []
+
+
+@pytest.mark.parametrize(
+    ("end", "found"),
+    [
+        ("", 0),
+        ("More words.\n", 1),
+        ("\n```{code-cell} ipython3\n:tags: [remove-cell]\n1\n```\n", 1),
+    ],
+)
+def test_guard_of_questions_reports(tmp_path, end: str, found: int) -> None:
+    question = "# A\n\n:::{predict}\nWhy?\n:::\n" + end
+    head = "---\nkernelspec: {name: python3, display_name: Python 3}\n---\n\n"
+    code = "" if end == HIDDEN else "\n```{code-cell} ipython3\n1\n```\n"
+    path = tmp_path / "01_a.md"
+    path.write_text(head + question + code, "utf-8")
+    notebook = jupytext.read(path, fmt="md:myst")
+    assert len(find_questions_without_answer(notebook)) == found
+
+
+def test_landing_page_lists_the_chapters_in_order() -> None:
+    text = (ROOT / "book/index.md").read_text("utf-8")
+    listed = re.search(r"(?s):::\{chapters\}\n(.*?)\n:::", text)[1].splitlines()
+    names = [line.partition(" |")[0] for line in listed]
+    assert tuple(names[: len(ORDER)]) == ORDER
 
 
 def test_each_line_of_code_knows_its_indentation(chapter: Tag) -> None:

@@ -10,14 +10,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.book.test_site import (
-    LANDING,
-    SITE,
-    anchors,
-    site,  # noqa: F401
-    violations_in,
-    visiting,
-)
+from tests.book.guards import anchors, in_both_schemes
+from tests.book.visits import LANDING, SITE, visiting
 
 pytestmark = pytest.mark.usefixtures("site")
 RESULTS = "article .search-results li > a"
@@ -119,8 +113,7 @@ def test_search_is_accessible_and_asks_no_other_host(browser: Browser) -> None:
     with visiting(browser, SITE, "search") as visit:
         visit.page.locator("article form.bd-search input").fill("kernel")
         visit.page.locator(RESULTS).first.wait_for()
-        found = [line for scheme in ("light", "dark") for line in violations_in(visit.page, scheme)]
-        assert found == []
+        assert in_both_schemes(visit.page) == []
         assert visit.foreign == []
         assert visit.errors == []
 
@@ -130,8 +123,7 @@ def test_search_in_the_dialog_is_accessible(browser: Browser) -> None:
         visit.page.keyboard.press("Control+K")
         visit.page.keyboard.type("kernel")
         visit.page.locator("#pst-search-dialog li").first.wait_for()
-        for scheme in ("light", "dark"):
-            assert violations_in(visit.page, scheme, part="#pst-search-dialog[open]") == []
+        assert in_both_schemes(visit.page, "#pst-search-dialog[open]") == []
 
 
 def test_pages_do_not_load_the_index_before_a_search(browser: Browser) -> None:

@@ -1,77 +1,22 @@
-"""How much a page costs over the wire: every file that Chromium asks for, text compressed."""
+"""What makes a page light: compressed weight, cut fonts, formulas without a script."""
 
 from __future__ import annotations
 
-import gzip
 import html
 import re
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
+import pydata_sphinx_theme
 import pytest
 from fontTools.ttLib import TTFont
 from playwright.sync_api import Browser
 
-from tests.book.test_site import (
-    LANDING,
-    NOTEBOOKS,
-    SITE,
-    Visit,
-    damage,
-    site,  # noqa: F401
-    visiting,
-)
+from tests.book.guards import files_of, weight
+from tests.book.test_site import FIRST
+from tests.book.visits import LANDING, NOTEBOOKS, SITE, damage, visiting
 from tools.pages.weight import characters_of_formulas, written_pages
 
-FIRST, NEXT = 400_000, 150_000  # bytes: the first chapter of a reader, and each one after it
-TEXT = {".html", ".css", ".js", ".svg"}
-
 pytestmark = pytest.mark.usefixtures("site")
-
-
-def files_of(visit: Visit) -> set[Path]:
-    """Scroll through a page and list its file and all that it asked for."""
-    names = visit.page.evaluate(
-        """async () => {
-            for (let y = 0; y < document.body.scrollHeight; y += 600) {
-                scrollTo(0, y);
-                await new Promise(requestAnimationFrame);
-            }
-            await Promise.all([...document.images].map(image => image.decode()));
-            return performance.getEntriesByType("resource").map(entry => entry.name);
-        }"""
-    )
-    paths = [unquote(urlsplit(name).path) for name in [visit.page.url, *names]]
-    return {visit.directory / path.lstrip("/") for path in paths}
-
-
-def weight(files: set[Path]) -> int:
-    """Add up what a usual static host sends: text as gzip, the rest as it is."""
-    return sum(
-        len(gzip.compress(file.read_bytes())) if file.suffix in TEXT else file.stat().st_size
-        for file in files
-    )
-
-
-@pytest.fixture(scope="module")
-def loaded(browser: Browser) -> dict[str, set[Path]]:
-    """The files of the landing page and of each notebook's page."""
-    found = {}
-    for name in [LANDING, *NOTEBOOKS]:
-        with visiting(browser, SITE, name) as visit:
-            found[name] = files_of(visit)
-    return found
-
-
-@pytest.mark.parametrize("name", [LANDING, *NOTEBOOKS])
-def test_page_is_light_as_the_first_one(loaded, name: str) -> None:
-    assert weight(loaded[name]) <= FIRST
-
-
-@pytest.mark.parametrize("name", NOTEBOOKS)
-def test_page_is_light_as_the_next_one(loaded, name: str) -> None:
-    before = next(other for other in NOTEBOOKS if other != name)
-    assert weight(loaded[name] - loaded[before]) <= NEXT
 
 
 def test_budget_sees_a_heavy_script(browser: Browser, tmp_path) -> None:
@@ -108,3 +53,63 @@ def test_formulas_are_set_without_a_script() -> None:
     formula = re.search(r"(?s)<math.*?</math>", page)[0]
     assert "19" in html.unescape(re.sub("<[^>]*>", "", formula))
     assert not re.search(r"(?i)mathjax[^\"]*\.js|fontawesome\.js|searchindex\.js", page)
+
+
+# What each element looks like, and what stands before and behind it.
+LOOKS = """() => {
+    const kinds = ["display", "position", "color", "background-color", "font", "margin", "padding",
+        "border", "width", "height", "opacity", "visibility", "overflow", "text-decoration", "gap",
+        "flex", "grid-template-columns", "list-style", "z-index", "transform", "white-space"];
+    const read = (e, part) => kinds.map(kind => getComputedStyle(e, part)[kind]).join("|")
+        + getComputedStyle(e, part).content;
+    return [...document.querySelectorAll("body, body *")].map(e =>
+        e.tagName + "." + e.className + " " + read(e) + read(e, "::before") + read(e, "::after"));
+}"""
+SETTINGS = [
+    {"media": "screen", "color_scheme": "light"},
+    {"media": "screen", "color_scheme": "dark"},
+    {"media": "print", "color_scheme": "light"},
+]
+
+
+def looks(browser: Browser, name: str, width: int, styles: str | None) -> list[list[str]]:
+    """Read how every element of a page looks, perhaps with other styles of the theme."""
+    with visiting(browser, SITE, name) as visit:
+        if styles is not None:
+            answer = {"body": styles, "content_type": "text/css"}
+            visit.page.route("**/pydata-sphinx-theme.css", lambda route: route.fulfill(**answer))
+            visit.page.reload(wait_until="load")
+        visit.page.add_style_tag(content="* { transition: none !important }")
+        visit.page.set_viewport_size({"width": width, "height": 800})
+        found = []
+        for setting in SETTINGS:
+            visit.page.emulate_media(reduced_motion="reduce", **setting)
+            scheme = setting["color_scheme"]
+            ready = "scheme => document.documentElement.dataset.theme === scheme"
+            visit.page.wait_for_function(ready, arg=scheme)
+            found.append(visit.page.evaluate(LOOKS))
+        return found
+
+
+def differences(browser: Browser, name: str, width: int, styles: str) -> list[tuple[str, str]]:
+    """List the elements that look different with these styles of the theme."""
+    ours = looks(browser, name, width, None)
+    theirs = looks(browser, name, width, styles)
+    pairs = [pair for a, b in zip(ours, theirs, strict=True) for pair in zip(a, b, strict=True)]
+    return [(one, other) for one, other in pairs if one != other]
+
+
+def theme_styles() -> str:
+    """Read the theme's style sheet as it comes, with all that no page uses."""
+    folder = Path(pydata_sphinx_theme.__file__).parent / "theme/pydata_sphinx_theme/static"
+    return (folder / "styles/pydata-sphinx-theme.css").read_text("utf-8")
+
+
+@pytest.mark.parametrize(("name", "width"), [(LANDING, 1280), (NOTEBOOKS[0], 390)])
+def test_cut_styles_change_no_element(browser: Browser, name: str, width: int) -> None:
+    assert differences(browser, name, width, theme_styles())[:2] == []
+
+
+def test_a_rule_cut_by_mistake_is_seen(browser: Browser) -> None:
+    broken = theme_styles().replace(".bd-sidebar-primary{", ".bd-sidebar-none{")
+    assert differences(browser, LANDING, 1280, broken)

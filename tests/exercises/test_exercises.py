@@ -174,8 +174,9 @@ def test_order_is_that_of_the_files():
     found = [module.name for module in iter_modules(chapters.__path__)]
     assert sorted(chapters.ORDER) == found
     places = {f"{number:02d}_{name}" for number, name in enumerate(chapters.ORDER, 1)}
-    assert {path.stem for path in SOURCES} == places
-    assert {path.stem for path in (ROOT / "book").glob("[0-9]*.md")} <= places
+    assert {path.stem for path in [*SOURCES, *(ROOT / "book").glob("[0-9]*.md")]} <= places
+    listed = re.findall(r"(?m)^(\w+) \| ", (ROOT / "book/index.md").read_text("utf-8"))
+    assert tuple(listed[: len(chapters.ORDER)]) == chapters.ORDER
 
 
 # The notebooks.

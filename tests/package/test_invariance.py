@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.autograd import gradcheck
 
-from cnncourse.invariance import equivariance_error, invariance_error, translate
+from cnncourse.invariance import (
+    equivariance_error,
+    invariance_error,
+    permute_pixels,
+    translate,
+)
 from cnncourse.shift import shift_consistency
 from tests.package.compare import random_tensor
 
@@ -206,3 +211,16 @@ def test_bad_call_names_the_argument_and_the_value(f, bad, error, words):
         f(**GOOD[f] | bad)
     for word in words:
         assert word in str(caught.value)
+
+
+def test_permute_pixels_moves_all_images_alike_and_loses_nothing():
+    numbers = torch.arange(35).reshape(5, 7)
+    order = permute_pixels(numbers, seed=3)
+    assert not torch.equal(order, numbers)
+    assert order.flatten().sort().values.tolist() == list(range(35))
+    x = torch.rand(4, 2, 5, 7)
+    for picture, moved in zip(x.flatten(0, 1), permute_pixels(x, 3).flatten(0, 1), strict=True):
+        assert torch.equal(moved, picture.flatten()[order])
+    assert not torch.equal(permute_pixels(numbers, seed=4), order)
+    with pytest.raises(ValueError, match="`seed` must be at least 0, got -1"):
+        permute_pixels(numbers, seed=-1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 
 import matplotlib as mpl
@@ -10,8 +11,10 @@ import pytest
 import torch
 from IPython.core.formatters import DisplayFormatter
 from matplotlib.text import Text
+from PIL import Image
 
 from cnncourse import plots
+from cnncourse.layer_table import layer_table
 from cnncourse.lenet import LayerScale, LeNet, layer_scales
 from cnncourse.training import Epoch, Evaluation, History
 
@@ -34,6 +37,8 @@ EVERY = {
     "image_grid": lambda: plots.image_grid(PICTURES, list("abcde"), columns=3),
     "kernels": lambda: plots.kernels(PICTURES - 0.5, columns=2),
     "feature_maps": lambda: plots.feature_maps(PICTURES[:, 0]),
+    "nonlinearities": lambda: plots.nonlinearities({"sigmoid": torch.sigmoid, "ReLU": torch.relu}),
+    "network": lambda: plots.network(layer_table(LeNet(), (1, 28, 28))),
     "signals": lambda: plots.signals({"a": (0, PICTURES[0, 0, 0]), "b": (3, PICTURES[1, 0, 0])}),
     "picture_and_maps": lambda: plots.picture_and_maps(PICTURES[0, 0], {"a": PICTURES[1, 0, :2]}),
 }
@@ -44,7 +49,7 @@ def test_every_figure_is_the_same_bytes_twice_and_touches_no_state(name: str) ->
     before = dict(mpl.rcParams)
     first, second = EVERY[name]()._repr_png_(), EVERY[name]()._repr_png_()
     assert first == second
-    assert first.startswith(b"\x89PNG")
+    assert first[0].startswith(b"\x89PNG")
     assert dict(mpl.rcParams) == before
     assert mpl._pylab_helpers.Gcf.get_all_fig_managers() == []
 
@@ -54,6 +59,25 @@ def test_every_figure_shows_in_a_notebook(name: str) -> None:
     formats, _ = DisplayFormatter().format(EVERY[name]())
     assert "image/png" in formats
     assert formats["text/plain"].startswith("<Figure size ")
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_figure_is_sharp_and_no_wider_than_a_page(name: str) -> None:
+    data, metadata = EVERY[name]()._repr_png_()
+    with Image.open(io.BytesIO(data)) as stored:
+        assert stored.width == 2 * metadata["width"] <= 2 * 624
+        shown = np.asarray(stored.convert("RGB"), dtype=int)
+    drawn = io.BytesIO()
+    EVERY[name]().savefig(drawn, format="png", dpi=240)
+    with Image.open(drawn) as image:
+        full = np.asarray(image.convert("RGB"), dtype=int)
+    assert abs(shown - full).max() <= 8  # of 255: fewer colours, the same picture
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_no_text_is_too_small_for_a_phone(name: str) -> None:
+    texts = [text for text in EVERY[name]().findobj(Text) if text.get_text()]
+    assert min(text.get_fontsize() for text in texts) >= 9
 
 
 @pytest.mark.parametrize(
@@ -136,6 +160,33 @@ def test_seed_strip_draws_dots_mean_and_sample_deviation() -> None:
     assert axes.get_xlabel().startswith("validation accuracy")
 
 
+def test_seed_strip_joins_the_dots_of_a_seed() -> None:
+    (axes,) = plots.seed_strip({"one": [0.5, 0.7], "two": [0.8, 0.6], "three": [0.9]}).axes
+    joined = [line.tolist() for line in axes.collections[-1].get_segments()]
+    assert joined == [[[0.5, 0], [0.8, 1]], [[0.7, 0], [0.6, 1]]]
+
+
+def test_nonlinearities_draws_the_function_and_its_slope() -> None:
+    values, slopes = plots.nonlinearities({"sigmoid": torch.sigmoid, "tanh": torch.tanh}).axes
+    x, y = values.lines[0].get_xydata().T
+    np.testing.assert_allclose(y, 1 / (1 + np.exp(-x)), atol=1e-6)
+    np.testing.assert_allclose(slopes.lines[0].get_ydata(), y * (1 - y), atol=1e-6)
+    tanh = values.lines[1].get_ydata()
+    np.testing.assert_allclose(slopes.lines[1].get_ydata(), 1 - tanh**2, atol=1e-6)
+
+
+def test_network_draws_each_shape_once_and_maps_by_their_size() -> None:
+    (axes,) = plots.network(layer_table(LeNet(), (1, 28, 28))).axes
+    words = [text.get_text() for text in axes.texts]
+    assert words[1::2] == [
+        *("1 × 28 × 28", "6 × 28 × 28", "6 × 14 × 14", "16 × 10 × 10", "16 × 5 × 5"),
+        *("400", "120", "84", "10"),
+    ]
+    sheets = [patch.get_height() for patch in axes.patches]
+    assert sheets[0] == 2 * sheets[5]  # 28 rows beside the 14 behind the first pooling
+    assert len(axes.patches) == 1 + 4 * 4 + 4
+
+
 def test_image_grid_draws_each_image_where_it_belongs() -> None:
     figure = plots.image_grid(PICTURES, list("abcde"), columns=3)
     assert [axes.get_title() for axes in figure.axes] == list("abcde")
@@ -175,6 +226,7 @@ BAD = [
     (lambda: plots.layer_scale_curves({"a": SCALES}, "x"), "`measure` must be one of activation"),
     (lambda: plots.layer_scale_curves({"a": SCALES, "b": SCALES[:2]}), "the same layers, got"),
     (lambda: plots.layer_scale_curves({"a": SCALES[1:2]}, "weight_gradient"), "got none for .'a'"),
+    (lambda: plots.nonlinearities({}), "`functions` must hold .* got none for any"),
     (lambda: plots.seed_strip({"a": [0.1], "b": []}), r"`values` must hold .* \['b'\]"),
     (lambda: plots.image_grid(PICTURES, ["a"]), "`titles` must be 5, one for each image, got 1"),
     (lambda: plots.image_grid(PICTURES, columns=0), "`columns` must be at least 1, got 0"),

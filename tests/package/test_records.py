@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import scipy.stats
 
-from cnncourse.records import Record, load_record
+from cnncourse.records import Record, load_record, paired_t, standard_error, two_sided_p
 
 RUNS = [
     {"recipe": "a", "seed": 1, "validation_accuracy": [0.1, 0.4], "test_accuracy": 0.3},
@@ -58,3 +60,108 @@ def test_curve_holds_every_epoch_of_one_seed():
 def test_curve_names_what_the_record_does_not_have(seed, measure, message):
     with pytest.raises(ValueError, match=message):
         Record([], RUNS).curve("a", measure, seed)
+
+
+# Comparisons over seeds.
+
+
+PAIRED = [
+    {"recipe": name, "seed": seed, "validation_accuracy": [0.0, value]}
+    for name, values in {"a": [0.1, 0.2, 0.3], "b": [0.2, 0.1, 0.5], "c": [0.3, 0.2, 0.6]}.items()
+    for seed, value in enumerate(values)
+]
+
+
+def test_steps_pair_the_seeds_of_neighbours() -> None:
+    steps = Record([], PAIRED).steps(["a", "b", "c"])
+    first, second = steps.rows
+    assert first.gains == pytest.approx((0.1, -0.1, 0.2))
+    assert (first.before, first.after, first.won) == ("a", "b", 2)
+    # By hand: mean 0.2 / 3, squares of the deviations 1/900 + 25/900 + 16/900, t = 0.7559.
+    assert first.gain == pytest.approx(0.2 / 3)
+    assert first.t == pytest.approx((0.2 / 3) / ((42 / 900 / 2) ** 0.5 / 3**0.5))
+    assert steps["c"] is second
+    with pytest.raises(ValueError, match="`after` must be one of b, c, got 'a'"):
+        steps["a"]
+
+
+def test_steps_do_not_depend_on_the_order_of_the_runs() -> None:
+    assert Record([], PAIRED[::-1]).steps(["a", "b"]) == Record([], PAIRED).steps(["a", "b"])
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 5, 6, 9])
+def test_t_and_p_are_those_of_scipy(n: int) -> None:
+    gains = [0.01 * (((7 * i) % 5) - 1.3) for i in range(n)]
+    expected = scipy.stats.ttest_1samp(gains, 0)
+    t = paired_t(gains)
+    assert t == pytest.approx(expected.statistic)
+    assert two_sided_p(t, n - 1) == pytest.approx(expected.pvalue)
+
+
+def test_equal_gains_have_an_infinite_t_and_none_at_all_has_zero() -> None:
+    assert paired_t([0.5, 0.5]) == float("inf")
+    assert paired_t([-0.5, -0.5]) == -float("inf")
+    assert paired_t([0.0, 0.0]) == 0
+    assert two_sided_p(float("inf"), 4) == pytest.approx(0, abs=1e-12)
+    assert two_sided_p(0.0, 4) == 1
+
+
+def test_steps_show_labels_and_a_true_minus_sign() -> None:
+    shown = repr(Record([], PAIRED).steps({"b": "ReLU", "a": "sigmoid"}))
+    head, row = (line.split("  ") for line in shown.splitlines())
+    assert [cell.strip() for cell in head if cell] == ["step", "mean gain", "seeds won", "t", "p"]
+    assert [cell.strip() for cell in row if cell] == [
+        "ReLU → sigmoid", "−0.0667", "1 of 3", "−0.8", "0.529",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("recipes", [["a"], ["a", "once"]])
+def test_steps_need_two_recipes_with_the_same_seeds(recipes) -> None:
+    once = {"recipe": "once", "seed": 0, "validation_accuracy": [0.5]}
+    with pytest.raises(ValueError, match="`recipes` must be two or more with the same seeds"):
+        Record([], [*PAIRED, once]).steps(recipes)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: paired_t([0.1]), "`gains` must hold at least 2, got 1"),
+        (lambda: two_sided_p(1.0, 0), "`freedom` must be at least 1, got 0"),
+        (lambda: standard_error(1.1, 10), r"`accuracy` must be in \[0, 1\], got 1.1"),
+        (lambda: standard_error(0.5, 0), "`n` must be at least 1, got 0"),
+        (lambda: Record([], PAIRED).confusion("a"), "`measure` must be .* got 'confusion'"),
+    ],
+)
+def test_comparisons_name_the_bad_argument(call, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_standard_error_is_the_spread_of_a_share() -> None:
+    draws = np.random.default_rng(0).binomial(400, 0.8, size=20_000) / 400
+    # The deviation of 20,000 draws is itself known to half a per cent.
+    assert standard_error(0.8, 400) == pytest.approx(draws.std(), rel=0.02)
+
+
+def test_confusion_adds_the_seeds_and_keeps_rows_and_columns() -> None:
+    runs = [{"recipe": "a", "seed": s, "confusion": [[1, s], [10 * s, 4]]} for s in (1, 2)]
+    assert Record([], runs).confusion("a") == [[2, 3], [30, 8]]
+
+
+def test_record_shows_its_size_and_not_its_numbers() -> None:
+    shown = repr(Record([], RUNS, "make record"))
+    assert shown == "Record of 3 runs of 2 recipes by `make record`"
+
+
+def test_table_summarizes_validation_and_test() -> None:
+    table = Record([], RUNS).table({"a": "network A"})
+    assert table.headings == ("recipe", "validation", "test")
+    assert table.rows == (("network A", "0.300 ± 0.141", "0.400 ± 0.141"),)
+
+
+def test_steps_of_the_shipped_ladder_are_those_of_scipy() -> None:
+    record = load_record("lenet")
+    steps = record.steps(["lenet_sigmoid", "relu", "max_pool", "he", "momentum", "one_cycle"])
+    for step in steps.rows:
+        expected = scipy.stats.ttest_rel(record.final(step.after), record.final(step.before))
+        assert (step.t, step.p) == pytest.approx((expected.statistic, expected.pvalue))

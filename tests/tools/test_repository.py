@@ -343,16 +343,15 @@ def test_licences_are_there(file, words):
     assert words in (ROOT / file).read_text()
 
 
-def test_hooks_are_local():
-    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
-    assert [entry["repo"] for entry in config["repos"]] == ["local"]
-    for hook in config["repos"][0]["hooks"]:
-        assert hook["language"] == "system"
-        assert (BIN / Path(hook["entry"].split()[0]).name).exists(), hook["entry"]
+def test_the_hook_is_make_check_and_downloads_nothing():
+    (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    (hook,) = local["hooks"]
+    assert (local["repo"], hook["language"], hook["entry"]) == ("local", "system", "make check")
 
 
 def test_relative_links_of_the_furniture_lead_somewhere():
     for name in ("README.md", "CONTRIBUTING.md"):
-        targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / name).read_text())
+        text = re.sub(r"`[^`]*`", "", (ROOT / name).read_text())
+        targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
         missing = [target for target in targets if not (ROOT / target).exists()]
         assert missing == [], name

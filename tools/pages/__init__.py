@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from sphinx.application import Sphinx
 
-MODULES = ("chapters", "code", "figures", "formulas", "predict", "search", "terms", "weight")
+MODULES = (
+    "chapters",
+    "code",
+    "figures",
+    "formulas",
+    "launch",
+    "predict",
+    "search",
+    "terms",
+    "weight",
+)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

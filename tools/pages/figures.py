@@ -69,7 +69,7 @@ def visit_image(writer: HTML5Translator, node: nodes.image) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Number the figures before the pages are written, and convert images as they are."""
+    """Put numbers on figures before the pages are written, and convert images as they are."""
     app.connect("write-started", number_by_chapter)
     app.add_post_transform(PngToWebp)
     app.add_node(nodes.image, override=True, html=(visit_image, HTML5Translator.depart_image))

@@ -49,7 +49,7 @@ def is_section(node: nodes.Node) -> bool:
 
 
 def without_hidden_parts(section: nodes.section) -> nodes.section:
-    """Copy a section without its subsections, answers and outputs, its formulas as plain letters."""
+    """Copy a section without subsections, answers and outputs, with formulas as plain letters."""
     own = section.deepcopy()
     for node in list(own.findall(is_hidden)):
         if node is not own:

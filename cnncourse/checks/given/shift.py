@@ -1,4 +1,4 @@
-"""Classifiers, from images (n, c, h, w) to scores (n, classes), and a mover."""
+"""Classifiers, functions from images (n, c, h, w) to scores (n, classes), and what moves images."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ def patterns(weight: Tensor) -> Callable[[Tensor], Tensor]:
 def zeros_come_in() -> Callable[[Tensor, int, int], Tensor]:
     """Return translate(images, dy, dx), for shifts up to the size of the images.
 
-    Chapter 1 asks for shifts of any size: this is no answer to it.
+    An exercise asks for shifts of any size: this is no answer to it.
     """
     return lambda images, dy, dx: F.pad(images, (dx, -dx, dy, -dy))

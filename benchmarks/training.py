@@ -1,0 +1,168 @@
+"""Time one epoch of `fit` beside d2l's trainer and beside a loop over torch's DataLoader.
+
+All three train the same network, d2l's LeNet with its recipe, on the 60,000 pictures of
+Fashion-MNIST's training file and then measure the 10,000 of its test file; the table counts the
+pictures that went through the network. A repeat does one epoch of each in turn, so that a slow
+moment of the machine meets all. One thread, and its CPU time, which leaves out the waiting for a
+busy core.
+
+Why the three differ: `fit` takes a batch out of a tensor by one indexing operation. A DataLoader
+asks its dataset for one picture after the other and puts them together. d2l's FashionMNIST also
+makes an image of each picture's bytes, scales it to the size it has, and makes a tensor again, in
+every epoch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import statistics
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader, TensorDataset
+
+from benchmarks.report import machine, table
+from cnncourse.datasets import Split, load_fashion_mnist
+from cnncourse.lenet import LeNet, init_xavier
+from cnncourse.training import fit, seed_everything
+from experiments import textbook
+
+DESCRIPTION = (
+    """Time one epoch of LeNet by `fit`, by a loop over a DataLoader and by d2l.Trainer."""
+)
+RATE, BATCH = 0.1, 128
+Ready = tuple[nn.Module, Callable[[], object]]  # a new network, and what trains it for one epoch
+
+
+class Epoch(NamedTuple):
+    """What one epoch took: CPU seconds, and the pictures in training and in evaluation mode."""
+
+    seconds: float
+    trained: int
+    validated: int
+
+
+def pictures() -> tuple[Split, Split]:
+    """Join the two parts of the training file again; d2l validates on the test file."""
+    data = load_fashion_mnist()
+    joined = (torch.cat(pair) for pair in zip(data.train, data.validation, strict=True))
+    return Split(*joined), data.test
+
+
+def by_fit(train: Split, validation: Split) -> Ready:
+    """Train by our loop."""
+    model = init_xavier(LeNet())
+    return model, lambda: fit(
+        model, train, validation, epochs=1, batch_size=BATCH, device="cpu", progress=False
+    )
+
+
+def by_loader(train: Split, validation: Split) -> Ready:
+    """Train by the loop that most courses write."""
+    model = init_xavier(LeNet())
+    descent = torch.optim.SGD(model.parameters(), lr=RATE)
+
+    def epoch() -> None:
+        model.train()
+        for x, y in DataLoader(TensorDataset(*train), BATCH, shuffle=True):
+            descent.zero_grad()
+            cross_entropy(model(x), y).backward()
+            descent.step()
+        model.eval()
+        with torch.no_grad():
+            for x, y in DataLoader(TensorDataset(*validation), BATCH):
+                cross_entropy(model(x), y).item()
+
+    return model, epoch
+
+
+def by_d2l(d2l: ModuleType, data: object) -> Ready:
+    """Train by d2l's trainer, as it is."""
+    model = textbook.lenet(d2l, data, RATE)
+    return model.net, lambda: d2l.Trainer(max_epochs=1).fit(model, data)
+
+
+def measure(prepare: Callable[[], Ready]) -> Epoch:
+    """Build a network, and time one epoch while counting the pictures that go through it."""
+    seed_everything(0)
+    model, epoch = prepare()
+    count = Counter()
+    model.register_forward_pre_hook(lambda net, x: count.update({net.training: len(x[0])}))
+    start = time.process_time()
+    epoch()
+    return Epoch(time.process_time() - start, count[True], count[False])
+
+
+def line(name: str, epochs: Sequence[Epoch], ours: float) -> list[str]:
+    """Write one row: median and spread of the seconds, what they come to, and the work done."""
+    seconds = [epoch.seconds for epoch in epochs]
+    median = statistics.median(seconds)
+    trained, validated = epochs[0].trained, epochs[0].validated
+    spread = f"{min(seconds):.1f} to {max(seconds):.1f}"
+    speed = f"{trained / median:,.0f}"
+    return [
+        name,
+        f"{median:.1f}",
+        spread,
+        f"{median / ours:.2f}",
+        speed,
+        f"{trained:,}",
+        f"{validated:,}",
+    ]
+
+
+def report(ways: dict[str, Callable[[], Ready]], repeats: int) -> str:
+    """Measure everything and write it as markdown."""
+    rounds = [{name: measure(way) for name, way in ways.items()} for _ in range(repeats)]
+    epochs = {name: [one[name] for one in rounds] for name in ways}
+    ours = statistics.median(epoch.seconds for epoch in next(iter(epochs.values())))
+    head = ("loop", "s an epoch", "spread", "ratio", "pictures a s", "trained on", "validated on")
+    lines = [line(name, of_one, ours) for name, of_one in epochs.items()]
+    return f"""# An epoch of LeNet beside d2l, {datetime.datetime.now(datetime.UTC).date()}
+
+CPU time of one epoch on one thread, validation included: the median over {repeats} repeats,
+with the smallest and the largest. Batches of {BATCH}, plain gradient descent. Ratio: time through
+that of `fit`, which looks at one picture of each split before it starts.
+{machine()}
+Why the loops differ stands at the top of benchmarks/training.py.
+
+{table(head, lines)}
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read the command line, measure, print, and write the file that was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=DESCRIPTION)
+    parser.add_argument("--repeats", type=int, default=5, help="(default: %(default)s)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the table there, too")
+    chosen = parser.parse_args(arguments)
+    if chosen.repeats < 1:
+        parser.error(f"--repeats must be at least 1, got {chosen.repeats}")
+    from cnncourse.reference import d2l
+
+    torch.set_num_threads(1)
+    splits, theirs = pictures(), textbook.fashion_mnist(d2l, BATCH)
+    ways = {
+        "fit": lambda: by_fit(*splits),
+        "a loop over torch's DataLoader": lambda: by_loader(*splits),
+        "d2l.Trainer": lambda: by_d2l(d2l, theirs),
+    }
+    text = report(ways, chosen.repeats)
+    print(text, end="")
+    if chosen.out:
+        chosen.out.parent.mkdir(parents=True, exist_ok=True)
+        chosen.out.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""The recipes of each experiment: what a comparison changes, and which networks it trains."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import pytest
+import torch
+
+from cnncourse.datasets import Dataset, Split
+from cnncourse.records import load_record
+from experiments import lenet
+from experiments.runner import definition
+
+LADDER = ["lenet_sigmoid", "relu", "max_pool", "he", "momentum", "one_cycle"]
+
+
+def changes(recipes, names: list[str]) -> list[set[str]]:
+    """Name the fields in which each recipe differs from the one before it."""
+    fields = [definition(recipes[name]) for name in names]
+    return [{key for key in old if old[key] != new[key]} for old, new in itertools.pairwise(fields)]
+
+
+def test_lenet_ladder_changes_one_thing_at_a_time() -> None:
+    steps = changes(lenet.RECIPES, LADDER)
+    # A new optimizer or schedule needs a rate of its own; the trials choose it.
+    assert steps[:3] == [{"activation"}, {"pool"}, {"init"}]
+    assert steps[3] == {"momentum", "nesterov", "lr"}
+    assert steps[4] - {"lr"} == {"one_cycle"}
+
+
+@pytest.mark.parametrize("name", ["softmax", "mlp"])
+def test_baselines_end_at_the_recipe_of_lenet(name: str) -> None:
+    rungs = [name, *(f"{name}_{rung}" for rung in ("batch", "he", "momentum", "one_cycle"))]
+    steps = changes(lenet.RECIPES, rungs)
+    assert steps[:2] == [{"batch_size"}, {"init"}]
+    assert steps[2] == {"momentum", "nesterov", "lr"}
+    assert steps[3] - {"lr"} == {"one_cycle"}
+    (last,) = changes(lenet.RECIPES, ["one_cycle", rungs[-1]])
+    assert last - {"activation"} <= {"model", "pool", "lr"}
+
+
+@pytest.mark.parametrize(
+    "rung", ["momentum", "one_cycle", *(f"{m}_{r}" for m in ("softmax", "mlp")
+                                        for r in ("momentum", "one_cycle"))],
+)  # fmt: skip
+def test_the_chosen_rate_won_its_trials_and_is_not_the_largest(rung: str) -> None:
+    assert best_rate(f"trial_{rung}_") == lenet.RECIPES[rung].lr < 0.3
+
+
+def test_the_rate_on_mnist_won_its_trials() -> None:
+    assert best_rate("trial_mnist_") == lenet.RECIPES["lenet_modern_mnist"].lr
+
+
+def best_rate(prefix: str) -> float:
+    trials = {r.lr: name for name, r in lenet.RECIPES.items() if name.startswith(prefix)}
+    record = load_record("lenet")
+    return max(trials, key=lambda lr: record.final(trials[lr])[0])
+
+
+@pytest.mark.parametrize("name", lenet.RECIPES)
+def test_every_lenet_recipe_builds_a_network_for_ten_classes(name: str) -> None:
+    torch.manual_seed(0)
+    model = lenet.build(lenet.RECIPES[name])
+    assert model(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+    sizes = {"softmax_regression": 7850, "mlp": 203530, "LeNet": 61706}
+    assert sum(p.numel() for p in model.parameters()) == sizes[lenet.RECIPES[name].model]
+
+
+def tiny() -> Dataset:
+    generator = torch.Generator().manual_seed(0)
+    parts = (
+        Split(torch.rand(n, 1, 28, 28, generator=generator), torch.arange(n) % 10)
+        for n in (40, 20, 30)
+    )
+    return Dataset(*parts, tuple("0123456789"))
+
+
+def test_lenet_run_counts_what_was_taken_for_what(monkeypatch) -> None:
+    monkeypatch.setattr(lenet, "load", lambda recipe: tiny())
+    recipe = replace(lenet.RECIPES["softmax"], epochs=1, batch_size=16)
+    result = lenet.run(recipe, 0)
+    confusion = torch.tensor(result["confusion"])
+    assert confusion.sum(1).tolist() == [2] * 10  # two pictures of each class
+    assert confusion.trace().item() / 20 == pytest.approx(result["validation_accuracy"][-1])
+    assert "confusion" not in lenet.run(replace(recipe, trial=True), 0)
+
+
+def test_confusion_has_the_class_in_the_row_and_the_answer_in_the_column() -> None:
+    always_three = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 10))
+    with torch.no_grad():
+        always_three[1].weight.zero_()
+        always_three[1].bias.copy_(torch.eye(10)[3])
+    split = Split(torch.rand(3, 1, 2, 2), torch.tensor([7, 7, 1]))
+    counts = lenet.confusion(always_three, split)
+    assert counts[7][3] == 2
+    assert counts[1][3] == 1
+    assert sum(map(sum, counts)) == 3
+
+
+def test_d2l_trainer_is_not_our_loop() -> None:
+    loops = {name: recipe.loop for name, recipe in lenet.RECIPES.items()}
+    assert [name for name, loop in loops.items() if loop != "cnncourse.training.fit"] == [
+        "d2l_trainer"
+    ]
