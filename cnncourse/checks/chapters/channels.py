@@ -61,7 +61,8 @@ CONV2D = Exercise(
     forbidden=("conv",),
     mistakes=(
         Mistake(
-            "The kernels look flipped: that is convolution, not cross-correlation.",
+            "This is what convolution gives: the kernels look flipped. A layer takes them as they "
+            "are.",
             lambda x, weight, *rest: conv2d(x, weight.flip(2, 3), *rest),
         ),
         Mistake(

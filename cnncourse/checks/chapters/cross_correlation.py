@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from itertools import product
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -16,7 +18,9 @@ from cnncourse.checks.exercise import (
     distinct_numbers,
     whole_numbers,
 )
+from cnncourse.checks.given import cross_correlation as given
 from cnncourse.cross_correlation import convolve2d, corr2d, corr2d_windows
+from cnncourse.datasets import load_part
 
 # Height and width of picture and kernel: two square pairs, the others tell the axes apart. Some
 # kernels are as large as the picture, or as its height: one number comes out, or one row.
@@ -53,75 +57,78 @@ def _around(x: Tensor, kernel: Tensor) -> Tensor:
     return corr2d(F.pad(x[None, None], (0, kw - 1, 0, kh - 1), mode="circular")[0, 0], kernel)
 
 
+CORR2D_MISTAKES = (
+    Mistake(
+        "This is what convolution gives: the kernel looks flipped. Cross-correlation takes it as "
+        "it is.",
+        lambda x, kernel: corr2d(x, kernel.flip(0, 1)),
+    ),
+    Mistake(
+        "The kernel is turned by a negative index, `kernel[-a, -b]`: -0 is 0, so the first row "
+        "stays. And cross-correlation does not turn it.",
+        lambda x, kernel: corr2d(x, kernel.flip(0, 1).roll((1, 1), (0, 1))),
+    ),
+    Mistake(
+        "The kernel looks flipped from left to right.",
+        lambda x, kernel: corr2d(x, kernel.flip(1)),
+    ),
+    Mistake(
+        "The kernel looks flipped from top to bottom.",
+        lambda x, kernel: corr2d(x, kernel.flip(0)),
+    ),
+    Mistake(
+        "The last row and the last column are missing: a picture of height h holds "
+        "h - kh + 1 windows, not h - kh.",
+        lambda x, kernel: corr2d(x, kernel)[:-1, :-1],
+    ),
+    Mistake(
+        "The last row and the last column were never filled: the loops stop one step early.",
+        lambda x, kernel: F.pad(corr2d(x, kernel)[:-1, :-1], (0, 1, 0, 1)),
+    ),
+    Mistake(
+        "The products are averaged; they should be added.",
+        lambda x, kernel: corr2d(x, kernel) / kernel.numel(),
+    ),
+    Mistake(
+        "The pixels of a window are added without the kernel's weights.",
+        lambda x, kernel: corr2d(x, torch.ones_like(kernel)),
+    ),
+    Mistake(
+        "Only one product of each window is kept: add them with `+=` or `.sum()`.",
+        lambda x, kernel: corr2d(x, kernel * _last(kernel)),
+    ),
+    Mistake(
+        "The kernel jumps by its own size: the windows should overlap, one step apart.",
+        lambda x, kernel: corr2d(x, kernel)[:: kernel.shape[0], :: kernel.shape[1]],
+    ),
+    Mistake(
+        "The result is as large as the picture: keep only the places where the kernel fits.",
+        lambda x, kernel: _as_large(x, kernel, before=[k // 2 for k in kernel.shape]),
+    ),
+    Mistake(
+        "The result is as large as the picture: keep only the places where the kernel fits.",
+        lambda x, kernel: _as_large(x, kernel, before=[(k - 1) // 2 for k in kernel.shape]),
+    ),
+    Mistake(
+        "The windows leave the picture and come in again on the other side. Keep only the "
+        "places where the kernel fits.",
+        _around,
+    ),
+)
+
 CORR2D = Exercise(
     name="corr2d",
     signature="corr2d(x, kernel)",
     title="Cross-correlation with two loops",
-    minutes=15,
+    minutes=10,
     difficulty="easy",
-    points=2,
+    points=1,
     prerequisites=("slicing a tensor",),
     graded="values, shape and dtype for any size, without torch's convolution",
     reference=corr2d,
     cases=pictures,
     forbidden=("conv",),
-    mistakes=(
-        Mistake(
-            "The kernel looks flipped: that is convolution, not cross-correlation.",
-            lambda x, kernel: corr2d(x, kernel.flip(0, 1)),
-        ),
-        Mistake(
-            "The kernel is turned by a negative index, `kernel[-a, -b]`: -0 is 0, so the first row "
-            "stays. And cross-correlation does not turn it.",
-            lambda x, kernel: corr2d(x, kernel.flip(0, 1).roll((1, 1), (0, 1))),
-        ),
-        Mistake(
-            "The kernel looks flipped from left to right.",
-            lambda x, kernel: corr2d(x, kernel.flip(1)),
-        ),
-        Mistake(
-            "The kernel looks flipped from top to bottom.",
-            lambda x, kernel: corr2d(x, kernel.flip(0)),
-        ),
-        Mistake(
-            "The last row and the last column are missing: a picture of height h holds "
-            "h - kh + 1 windows, not h - kh.",
-            lambda x, kernel: corr2d(x, kernel)[:-1, :-1],
-        ),
-        Mistake(
-            "The last row and the last column were never filled: the loops stop one step early.",
-            lambda x, kernel: F.pad(corr2d(x, kernel)[:-1, :-1], (0, 1, 0, 1)),
-        ),
-        Mistake(
-            "The products are averaged; they should be added.",
-            lambda x, kernel: corr2d(x, kernel) / kernel.numel(),
-        ),
-        Mistake(
-            "The pixels of a window are added without the kernel's weights.",
-            lambda x, kernel: corr2d(x, torch.ones_like(kernel)),
-        ),
-        Mistake(
-            "Only one product of each window is kept: add them with `+=` or `.sum()`.",
-            lambda x, kernel: corr2d(x, kernel * _last(kernel)),
-        ),
-        Mistake(
-            "The kernel jumps by its own size: the windows should overlap, one step apart.",
-            lambda x, kernel: corr2d(x, kernel)[:: kernel.shape[0], :: kernel.shape[1]],
-        ),
-        Mistake(
-            "The result is as large as the picture: keep only the places where the kernel fits.",
-            lambda x, kernel: _as_large(x, kernel, before=[k // 2 for k in kernel.shape]),
-        ),
-        Mistake(
-            "The result is as large as the picture: keep only the places where the kernel fits.",
-            lambda x, kernel: _as_large(x, kernel, before=[(k - 1) // 2 for k in kernel.shape]),
-        ),
-        Mistake(
-            "The windows leave the picture and come in again on the other side. Keep only the "
-            "places where the kernel fits.",
-            _around,
-        ),
-    ),
+    mistakes=CORR2D_MISTAKES,
     hints=(
         "How many places along a side of 3 does a kernel of 2 fit in? That is the result's shape.",
         "The window that belongs to y[i, j] starts at x[i, j] and has the kernel's shape: slice "
@@ -145,13 +152,68 @@ def _as_large(x: Tensor, kernel: Tensor, before: list[int]) -> Tensor:
     return corr2d(F.pad(x, (left, kw - 1 - left, top, kh - 1 - top)), kernel)
 
 
+def _shifted_back(x: Tensor, kernel: Tensor) -> tuple[Tensor, str]:
+    """Move the picture down and to the right, by zeros, where it should move up and to the left."""
+    h, w = (a - b + 1 for a, b in zip(x.shape, kernel.shape, strict=True))
+    return sum(
+        kernel[a, b] * F.pad(x, (b, 0, a, 0))[:h, :w] for a, b in product(*map(range, kernel.shape))
+    ), given.FEW
+
+
+def wide_pictures(random: Generator) -> list[Case]:
+    """Add a picture of so many pixels that a step for each of them shows."""
+    return [*pictures(random), Case(whole_numbers(random, 20, 24), distinct_numbers(random, 2, 3))]
+
+
+def _counted(mistake: Mistake) -> Mistake:
+    """Make the mistake in a loop over the weights."""
+    return Mistake(mistake.diagnosis, lambda x, kernel: (mistake.wrong(x, kernel), given.FEW))
+
+
+CORR2D_SHIFTS = Exercise(
+    name="corr2d_shifts",
+    signature="corr2d_shifts(x, kernel)",
+    returns=("y", "work"),
+    title="A loop over the weights",
+    minutes=20,
+    difficulty="medium",
+    points=2,
+    prerequisites=("your `corr2d`",),
+    graded="values, shape and dtype, and that a larger picture takes no more steps",
+    reference=corr2d_windows,
+    cases=wide_pictures,
+    probe=given.counted,
+    forbidden=("conv", "unfold", "im2col", "as_strided", "fft"),
+    mistakes=(
+        Mistake(
+            "The loop runs over the windows. There are many of them: let it run over the weights, "
+            "and let each turn work on the whole picture.",
+            lambda x, kernel: (corr2d(x, kernel), given.MANY),
+        ),
+        Mistake(
+            "The picture is shifted the wrong way: weight (a, b) meets the pixels that lie a rows "
+            "further down and b columns further right.",
+            _shifted_back,
+        ),
+        *map(_counted, CORR2D_MISTAKES),
+    ),
+    hints=(
+        "Take a kernel of a single row, (2, 5). The first weight multiplies every pixel but the "
+        "last of its row. Which pixels does the second one multiply?",
+        "All pixels that weight (a, b) meets are one slice of the picture, as large as the result: "
+        "x[a : a + h - kh + 1, and the same with b].",
+        "Start from zeros of the result's shape. For each a and b: y += kernel[a, b] * that slice.",
+    ),
+)
+
+
 CONVOLVE2D = Exercise(
     name="convolve2d",
     signature="convolve2d(x, kernel)",
     title="Convolution in full",
     minutes=15,
     difficulty="medium",
-    points=2,
+    points=1,
     prerequisites=("your `corr2d`", "padding with zeros"),
     graded="values, shape and dtype for any size, without torch's convolution",
     reference=convolve2d,
@@ -235,9 +297,22 @@ def judge_edge_kernel(kernel: Tensor, direction: tuple[float, float]) -> str:
     answers = tuple(round(slope.item(), 4) + 0.0 for slope in (down, across))
     if abs(weights.sum()) > SLACK:
         return f"A flat picture of ones gives {weights.sum():.4g}, not 0: it has no edge."
-    return _compare_slopes(answers, direction)
+    return _compare_slopes(answers, direction) or _judge_noise(weights, direction)
 
 
+def _judge_noise(weights: Tensor, direction: tuple[float, float]) -> str:
+    """Ask that noise stays small beside a slope: other weights may hide behind a ramp."""
+    louder = weights.norm().item() / math.hypot(*direction)
+    if louder <= NOISE:
+        return ""
+    return (
+        f"Slopes come out right, but noise comes out {louder:.3g} times as large as a slope of the "
+        f"same size; {NOISE} times is the most. Which weights cancel on every ramp?"
+    )
+
+
+# The usual kernel of three weights makes at most the root of 3 of it.
+NOISE = 3
 SLACK = 1e-3  # rounding of a handful of float32 weights that a learner may have typed
 
 
@@ -278,7 +353,7 @@ EDGE_KERNEL = Exercise(
     difficulty="medium",
     points=2,
     prerequisites=("edge kernels",),
-    graded="the kernel's answers to a flat picture and to a ramp, for any direction",
+    graded="what the kernel makes of a flat picture, of ramps and of noise, for any direction",
     reference=diagonal_difference,
     cases=lambda random: [
         Case((2.0, 1.0)),
@@ -326,7 +401,7 @@ SECOND_DERIVATIVE_KERNEL = Exercise(
     difficulty="easy",
     points=1,
     prerequisites=("the difference kernel (-1, 1)",),
-    graded="the kernel's answers to a constant, to a ramp and to the square numbers",
+    graded="what the kernel makes of a constant, of a ramp and of the square numbers",
     reference=lambda: torch.tensor([1.0, -2.0, 1.0]),
     cases=lambda random: [Case()],
     accepts=judge_second_derivative,
@@ -344,28 +419,44 @@ def least_squares(x: Tensor, y: Tensor, kernel_size: tuple[int, int]) -> Tensor:
     """Return the kernel for which ``corr2d(x, kernel)`` is nearest to ``y``, without any steps."""
     kh, kw = kernel_size
     windows = x.unfold(0, kh, 1).unfold(1, kw, 1).reshape(-1, kh * kw)
-    return torch.linalg.lstsq(windows, y.reshape(-1, 1)).solution.reshape(kh, kw)
-
-
-def judge_learned_kernel(kernel: Tensor, x: Tensor, y: Tensor, kernel_size: tuple[int, int]) -> str:
-    """Say how well a kernel explains ``y``, and which turned kernel would do better."""
-    shape = tuple(kernel.shape)
-    if shape != kernel_size:
-        swapped = "Height and width are swapped: " if shape[::-1] == kernel_size else ""
-        return f"{swapped}the kernel has shape {shape} where {kernel_size} is asked for."
-    if kernel.dtype != x.dtype:
-        got, wanted = (str(one.dtype).removeprefix("torch.") for one in (kernel, x))
-        return f"The kernel is in {got} where x has {wanted}: keep its dtype."
-    kernel, x, y = kernel.double(), x.double(), y.double()
-    missed = _missed(kernel, x, y)
-    if missed <= CONVERGED:
-        return ""
-    turned = {"flipped": kernel.flip(0, 1), "of the opposite sign": -kernel}
-    better = [how for how, other in turned.items() if _missed(other, x, y) <= CONVERGED]
-    return f"The learned kernel is {better[0]}." if better else _explain_missed(missed)
+    return (torch.linalg.pinv(windows) @ y.flatten()).reshape(kh, kw)
 
 
 CONVERGED = 0.02  # of the size of y: a hundred small steps too few miss more
+
+
+def nearest_kernel(x: Tensor, y: Tensor) -> Tensor:
+    """Return the kernel whose map of ``x`` is nearest to ``y``; the map's shape tells its size."""
+    return least_squares(x, y, tuple(a - b + 1 for a, b in zip(x.shape, y.shape, strict=True)))
+
+
+def kernel_if_any(x: Tensor, y: Tensor) -> Tensor | None:
+    """Return a kernel that makes ``y``, or None where the nearest one misses it."""
+    kernel = nearest_kernel(x, y)
+    return kernel if _missed(kernel, x, y) <= CONVERGED else None
+
+
+def judge_kernel_between(kernel: Tensor | None, x: Tensor, y: Tensor) -> str:
+    """Say how well a kernel explains ``y``, and which turned kernel would do better."""
+    if kernel is None:
+        return ""
+    shape, wanted = tuple(kernel.shape), tuple(nearest_kernel(x, y).shape)
+    if shape != wanted:
+        swapped = "Height and width are swapped: " if shape[::-1] == wanted else ""
+        return f"{swapped}the kernel has shape {shape}; a map of the shape of y asks for {wanted}."
+    if kernel.dtype != x.dtype:
+        got, wanted = (str(one.dtype).removeprefix("torch.") for one in (kernel, x))
+        return f"The kernel is in {got} where x has {wanted}: keep its dtype."
+    return _judge_map(*(one.double() for one in (kernel, x, y)))
+
+
+def _judge_map(kernel: Tensor, x: Tensor, y: Tensor) -> str:
+    missed = _missed(kernel, x, y)
+    if missed <= CONVERGED:
+        return ""
+    turned = {"rotated by 180°": kernel.flip(0, 1), "of the opposite sign": -kernel}
+    better = [how for how, other in turned.items() if _missed(other, x, y) <= CONVERGED]
+    return f"The kernel is {better[0]}." if better else _explain_missed(missed)
 
 
 def _missed(kernel: Tensor, x: Tensor, y: Tensor) -> float:
@@ -377,42 +468,200 @@ def _explain_missed(missed: float) -> str:
         return "The kernel has grown far too large: take smaller steps."
     if missed > 0.8:
         return "The kernel explains nothing of y: is it changed by the gradient at all?"
-    return f"Learning has stopped too early: y is still missed by {100 * missed:.0f} %."
+    return (
+        f"The kernel's map misses y by {100 * missed:.0f} %. There is one that makes y: if you "
+        f"learn by steps, take more of them."
+    )
 
 
-def hidden_kernels(random: Generator) -> list[Case]:
-    """Draw pictures that determine their kernel, and what a kernel nobody sees makes of them."""
-    sizes = [((8, 10), (1, 2)), ((11, 9), (3, 2)), ((10, 10), (2, 2)), ((9, 12), (2, 3))]
-    dtypes = [torch.float32] * 3 + [torch.float64]
-    return [_hide(random, *size, dtype) for size, dtype in zip(sizes, dtypes, strict=True)]
+# Four windows of 2 by 3 cannot determine six weights: many kernels make the same map. These are at
+# nearly right angles, so that learning by steps is quick.
+SMALL = [[1.0, 1.0, -1.0, 2.0], [-2.0, -1.0, -2.0, 2.0], [-1.0, -1.0, 1.0, -2.0]]
 
 
-def _hide(
-    random: Generator, size: tuple[int, int], kernel_size: tuple[int, int], dtype: torch.dtype
-) -> Case:
-    x = decimals(random, *size, dtype=dtype)
-    return Case(x, corr2d(x, distinct_numbers(random, *kernel_size, dtype=dtype)), kernel_size)
+def pictures_and_maps(random: Generator) -> list[Case]:
+    """Draw pictures with what a kernel makes of them, or with what no kernel can make."""
+    noise = decimals(random, 9, 8, dtype=torch.float32)
+    made = corr2d(noise, distinct_numbers(random, 2, 3))
+    largest = F.max_pool2d(noise[None, None], (2, 2), stride=1)[0, 0]
+    return [
+        _made(random, decimals(random, 4, 6, dtype=torch.float32), 1, 2),
+        _made(random, decimals(random, 8, 7, dtype=torch.float32), 3, 2),
+        _made(random, torch.tensor(SMALL), 2, 3),
+        _made(random, decimals(random, 9, 12), 2, 3),
+        *(Case(noise, y) for y in (made + made.std() * 2, made.abs(), largest)),
+    ]
 
 
-LEARN_KERNEL = Exercise(
-    name="learn_kernel",
-    signature="learn_kernel(x, y, kernel_size)",
-    title="A kernel learned from one picture",
+def _made(random: Generator, x: Tensor, kh: int, kw: int) -> Case:
+    return Case(x, corr2d(x, distinct_numbers(random, kh, kw, dtype=x.dtype)))
+
+
+KERNEL_BETWEEN = Exercise(
+    name="kernel_between",
+    signature="kernel_between(x, y)",
+    title="The kernel between two pictures",
     minutes=30,
     difficulty="hard",
     points=3,
-    prerequisites=("gradient descent with autograd",),
-    graded=f"that your kernel maps x to y within {100 * CONVERGED:.0f} %, and its shape and dtype",
-    reference=least_squares,
-    cases=hidden_kernels,
-    accepts=judge_learned_kernel,
+    prerequisites=("learning a kernel, or least squares", "the matrix of windows"),
+    graded=f"that your kernel maps x to y within {100 * CONVERGED:.0f} %, its shape and dtype, and "
+    "None where there is no such kernel",
+    reference=kernel_if_any,
+    cases=pictures_and_maps,
+    accepts=judge_kernel_between,
+    mistakes=(
+        Mistake(
+            "No kernel makes this y. Compare the map of your kernel with y before you return it.",
+            lambda x, y: nearest_kernel(x, y) if kernel_if_any(x, y) is None else None,
+        ),
+        Mistake("Here is a kernel that makes y, and the answer says None.", lambda x, y: None),
+    ),
     hints=(
-        "Start with kernel = torch.zeros(kernel_size, dtype=x.dtype, requires_grad=True) and write "
-        "down the loss: the mean squared difference between y and the map that the kernel makes.",
-        "After loss.backward(), the step is kernel -= 0.1 * kernel.grad inside torch.no_grad(), "
-        "and then the gradient is set back: kernel.grad = None.",
-        "A few hundred steps of 0.1 are enough here. Return kernel.detach().",
+        "How many rows has the map of a kernel of kh rows? Turn that round: x and y have told you "
+        "the kernel's shape.",
+        "Every window of x, laid out as a row, times the kernel's weights is one number of y: a "
+        "system of linear equations. torch.linalg.pinv solves it as well as it can be solved; "
+        "learning by steps finds such a kernel too.",
+        "windows = x.unfold(0, kh, 1).unfold(1, kw, 1).reshape(-1, kh * kw), then "
+        "torch.linalg.pinv(windows) @ y.flatten(). Is windows @ kernel - y small beside y? If not, "
+        "return None.",
     ),
 )
 
-EXERCISES = (CORR2D, CONVOLVE2D, EDGE_KERNEL, SECOND_DERIVATIVE_KERNEL, LEARN_KERNEL)
+
+# Programs with one fault each: what the fault is, and what the program gives.
+FAULTS = {
+    "turns the kernel by 180°": lambda x, kernel: corr2d(x, kernel.flip(0, 1)),
+    "mirrors the kernel from left to right": lambda x, kernel: corr2d(x, kernel.flip(1)),
+    "turns the kernel upside down": lambda x, kernel: corr2d(x, kernel.flip(0)),
+    "transposes the kernel": lambda x, kernel: corr2d(x, kernel.T),
+    "transposes the result": lambda x, kernel: corr2d(x, kernel).T,
+    "leaves the last row and column at zero": lambda x, kernel: F.pad(
+        corr2d(x, kernel)[:-1, :-1], (0, 1, 0, 1)
+    ),
+    "forgets the signs of the weights": lambda x, kernel: corr2d(x, kernel.abs()),
+    "multiplies by the first weight only": lambda x, kernel: corr2d(
+        x, kernel[0, 0].expand_as(kernel)
+    ),
+}
+LARGEST_X, LARGEST_KERNEL = (3, 4), (2, 2)
+
+
+def judge_test(test: Sequence) -> str:
+    """Say which faulty program a picture and a kernel do not tell from ``corr2d``."""
+    if refusal := _refuse_test(test):
+        return refusal
+    x, kernel = (one.double() for one in test)
+    unseen = [fault for fault, program in FAULTS.items() if _agrees(program, x, kernel)]
+    if not unseen:
+        return ""
+    more = f", nor {len(unseen) - 1} other{'s' if len(unseen) > 2 else ''}" if unseen[1:] else ""
+    return f"Your test does not notice the program that {unseen[0]}{more}."
+
+
+def _refuse_test(test: Sequence) -> str:
+    if len(test) != 2 or not all(isinstance(one, Tensor) and one.ndim == 2 for one in test):
+        return "Return two tensors, the picture and the kernel, each with two axes."
+    for name, one, most in zip(["x", "kernel"], test, (LARGEST_X, LARGEST_KERNEL), strict=True):
+        if any(a > b or not a for a, b in zip(one.shape, most, strict=True)):
+            return f"`{name}` has shape {tuple(one.shape)}; at most {most} is allowed."
+    if any(a < b for a, b in zip(test[0].shape, test[1].shape, strict=True)):
+        return "The kernel is larger than the picture."
+    return ""
+
+
+def _agrees(program: Callable, x: Tensor, kernel: Tensor) -> bool:
+    """Tell whether a faulty program gets this one right."""
+    try:
+        value = program(x, kernel)
+    except ValueError:  # it stops: the fault shows
+        return False
+    right = corr2d(x, kernel)
+    return value.shape == right.shape and torch.allclose(value, right, rtol=1e-3, atol=1e-3)
+
+
+BREAK_THIS_TEST = Exercise(
+    name="break_this_test",
+    signature="break_this_test()",
+    returns=("x", "kernel"),
+    title="A test that sees every fault",
+    minutes=15,
+    difficulty="medium",
+    points=2,
+    prerequisites=("your `corr2d`", "convolution turns the kernel"),
+    graded=f"that {len(FAULTS)} faulty programs give other results than `corr2d`",
+    reference=lambda: (
+        torch.arange(12.0).reshape(3, 4).square(),
+        torch.tensor([[1.0, -2.0], [3.0, 4.0]]),
+    ),
+    cases=lambda random: [Case()],
+    accepts=judge_test,
+    hints=(
+        "Which kernels stay the same when they are turned? And which results stay the same when "
+        "they are transposed?",
+        "No two weights may be equal, none may be 0, and their signs must differ. The result must "
+        "not be square, and no two windows of the picture should look alike.",
+        "Four different weights such as 1, -2, 3, 4, and a picture of 3 rows and 4 columns that "
+        "holds the squares 0, 1, 4, 9 and so on.",
+    ),
+)
+
+
+SNEAKER, TROUSER = 7, 1  # classes of Fashion-MNIST
+SOLE, LEGS = slice(14, 28), slice(9, 24)  # rows
+TIMES = 3
+
+
+def judge_sole_kernel(kernel: Tensor) -> str:
+    """Compare what a kernel makes of the soles of sneakers and of the legs of trousers."""
+    if kernel.ndim != 2 or not 1 <= max(kernel.shape) <= 5:
+        return f"A kernel of at most 5 rows and 5 columns is asked for, not {tuple(kernel.shape)}."
+    sole, legs = (_strength(kernel.double(), *part) for part in ((SNEAKER, SOLE), (TROUSER, LEGS)))
+    times = sole / legs if legs else 0.0
+    if times >= TIMES:
+        return ""
+    said = f"Soles come out {times:.2g} times as strong as seams; {TIMES} times is asked for."
+    return said + _explain_strengths(kernel.double(), times)
+
+
+def _explain_strengths(kernel: Tensor, times: float) -> str:
+    if times < 0.5:
+        return " It finds the seams: it responds to vertical edges. Transpose it."
+    if abs(kernel.sum()) > SLACK * kernel.abs().sum():
+        return " It responds to plain brightness, because its weights do not add up to 0."
+    return " It responds to edges of more than one direction. Which way does a sole run?"
+
+
+def _strength(kernel: Tensor, label: int, rows: slice) -> float:
+    """Return the root mean square of a kernel's maps of some rows of one class's pictures."""
+    images, labels = load_part("fashion_mnist", 0, 500)
+    parts = images[labels == label][:, :, rows].double()
+    return F.conv2d(parts, kernel[None, None]).square().mean().sqrt().item()
+
+
+SOLE_KERNEL = Exercise(
+    name="sole_kernel",
+    signature="sole_kernel()",
+    title="The sole and not the seam",
+    minutes=15,
+    difficulty="easy",
+    points=2,
+    prerequisites=("edge kernels",),
+    graded=f"that the soles of sneakers come out {TIMES} times as strong as the seams of trousers",
+    reference=lambda: torch.tensor([[-1.0, -1.0], [1.0, 1.0]]),
+    cases=lambda random: [Case()],
+    accepts=judge_sole_kernel,
+    hints=(
+        "Print the pixels of a sole, and of a seam. Along which direction does the brightness stay "
+        "the same, and along which does it change?",
+        "A sole runs from left to right. A kernel that adds along the rows and subtracts down the "
+        "columns sees it. What does that kernel make of a seam, where all rows are nearly equal?",
+        "Two rows: the upper one of -1, the lower one of 1.",
+    ),
+)
+
+EXERCISES = (
+    *(CORR2D, CORR2D_SHIFTS, CONVOLVE2D, BREAK_THIS_TEST),
+    *(EDGE_KERNEL, SOLE_KERNEL, SECOND_DERIVATIVE_KERNEL, KERNEL_BETWEEN),
+)

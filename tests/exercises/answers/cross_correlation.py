@@ -308,6 +308,10 @@ def edge_flat(direction):
     return edge_two_by_two(direction).flatten()
 
 
+def edge_with_checkers(direction):
+    return edge_two_by_two(direction) + 100 * torch.tensor([[1.0, -1.0], [-1.0, 1.0]])
+
+
 # second_derivative_kernel
 
 
@@ -327,79 +331,281 @@ def second_differences():
     return torch.diff(torch.eye(3, dtype=torch.float64), n=2, dim=0)[0]
 
 
-# learn_kernel
+# kernel_between
 
 
-def learn_by_hand(x, y, kernel_size, steps=300, rate=0.1):
-    kh, kw = kernel_size
-    windows = x.unfold(0, kh, 1).unfold(1, kw, 1)
-    kernel = torch.zeros(kernel_size, dtype=x.dtype)
+def windows_of(x, y):
+    kh, kw = x.shape[0] - y.shape[0] + 1, x.shape[1] - y.shape[1] + 1
+    return x.unfold(0, kh, 1).unfold(1, kw, 1)
+
+
+def between_by_algebra(x, y):
+    windows = windows_of(x, y)
+    shape = windows.shape[2:]
+    rows = windows.reshape(y.numel(), -1)
+    kernel = torch.linalg.pinv(rows) @ y.flatten()
+    error = (rows @ kernel - y.flatten()).abs().max()
+    return kernel.reshape(shape) if error < 0.01 * y.abs().max() else None
+
+
+def between_numpy(x, y):
+    windows = windows_of(x, y).numpy()
+    rows, right = windows.reshape(y.numel(), -1), y.numpy().ravel()
+    kernel = np.linalg.lstsq(rows, right, rcond=None)[0]
+    if np.linalg.norm(rows @ kernel - right) > 0.01 * np.linalg.norm(right):
+        return None
+    return kernel.reshape(windows.shape[2:])
+
+
+def between_learned(x, y, steps=400, rate=0.1, tested=True):
+    windows = windows_of(x, y)
+    kernel = torch.zeros(windows.shape[2:], dtype=x.dtype)
     for _ in range(steps):
         missed = (windows * kernel).sum((2, 3)) - y
         kernel -= rate * 2 * (windows * missed[..., None, None]).mean((0, 1))
-    return kernel
+    left = (windows * kernel).sum((2, 3)) - y
+    return kernel if not tested or left.norm() < 0.05 * y.norm() else None
 
 
-def learn_autograd(x, y, kernel_size):
-    kernel = torch.randn(kernel_size, dtype=x.dtype, requires_grad=True)
-    for _ in range(300):
-        loss = ((corr2d_einsum(x, kernel) - y) ** 2).mean()
-        loss.backward()
-        with torch.no_grad():
-            kernel -= 0.1 * kernel.grad
-        kernel.grad = None
-    return kernel
-
-
-def learn_with_layer(x, y, kernel_size):
-    layer = torch.nn.Conv2d(1, 1, kernel_size, bias=False, dtype=x.dtype)
-    for _ in range(300):
+def between_with_layer(x, y):
+    shape = windows_of(x, y).shape[2:]
+    layer = torch.nn.Conv2d(1, 1, tuple(shape), bias=False, dtype=x.dtype)
+    for _ in range(400):
         loss = (layer(x[None, None])[0, 0] - y).square().mean()
         layer.zero_grad()
         loss.backward()
         layer.weight.data -= 0.1 * layer.weight.grad
-    return layer.weight[0, 0]
+    return layer.weight[0, 0] if loss < 1e-3 * y.square().mean() else None
 
 
-def learn_by_algebra(x, y, kernel_size):
-    windows = F.unfold(x[None, None], kernel_size)[0].T
-    return torch.linalg.solve(windows.T @ windows, windows.T @ y.flatten()).reshape(kernel_size)
+def between_first_windows(x, y):
+    """Solve for as many windows as there are weights."""
+    rows = windows_of(x, y).reshape(y.numel(), -1)
+    kernel = torch.linalg.solve(rows[: rows.shape[1]], y.flatten()[: rows.shape[1]])
+    return kernel.reshape(windows_of(x, y).shape[2:])
 
 
-def learn_three_steps(x, y, kernel_size):
-    return learn_by_hand(x, y, kernel_size, steps=3)
+def between_lstsq(x, y):
+    rows = windows_of(x, y).reshape(y.numel(), -1)
+    kernel = torch.linalg.lstsq(rows, y.reshape(-1, 1)).solution
+    fits = torch.allclose(rows @ kernel, y.reshape(-1, 1), atol=1e-3)
+    return kernel.reshape(windows_of(x, y).shape[2:]) if fits else None
 
 
-def learn_leaps(x, y, kernel_size):
-    return learn_by_hand(x, y, kernel_size, steps=20, rate=2.0)
+def between_always(x, y):
+    return between_learned(x, y, tested=False)
 
 
-def learn_uphill(x, y, kernel_size):
-    return learn_by_hand(x, y, kernel_size, steps=50, rate=-0.1)
+def between_never(x, y):
+    return None
 
 
-def learn_nothing(x, y, kernel_size):
-    return torch.full(kernel_size, 0.01, dtype=x.dtype)
+def between_ten_steps(x, y):
+    return between_learned(x, y, steps=10, tested=False)
 
 
-def learn_flipped(x, y, kernel_size):
-    return learn_by_hand(x, y, kernel_size).flip(0, 1)
+def between_leaps(x, y):
+    return between_learned(x, y, steps=20, rate=2.0, tested=False)
 
 
-def learn_turned(x, y, kernel_size):
-    return learn_by_hand(x, y, kernel_size).T
+def between_nothing(x, y):
+    return torch.full(windows_of(x, y).shape[2:], 0.01, dtype=x.dtype)
 
 
-def learn_half_precision(x, y, kernel_size):
-    return learn_by_hand(x, y, kernel_size).half()
+def between_flipped(x, y):
+    kernel = between_learned(x, y)
+    return kernel if kernel is None else kernel.flip(0, 1)
 
 
-def learn_double_precision(x, y, kernel_size):
-    return learn_by_hand(x.double(), y.double(), kernel_size)
+def between_turned(x, y):
+    kernel = between_learned(x, y)
+    return kernel if kernel is None else kernel.T
 
 
-def learn_scalar(x, y, kernel_size):
-    return (y.sum() / x.sum()).item()
+def between_negative(x, y):
+    kernel = between_learned(x, y)
+    return kernel if kernel is None else -kernel
+
+
+def between_half_precision(x, y):
+    kernel = between_learned(x, y)
+    return kernel if kernel is None else kernel.half()
+
+
+# corr2d_shifts
+
+
+def shifts_added(x, kernel):
+    (h, w), (kh, kw) = x.shape, kernel.shape
+    places = [(a, b) for a in range(kh) for b in range(kw)]
+    return sum(kernel[a, b] * x[a : a + h - kh + 1, b : b + w - kw + 1] for a, b in places)
+
+
+def shifts_in_place(x, kernel):
+    kh, kw = kernel.shape
+    y = x.new_zeros(x.shape[0] - kh + 1, x.shape[1] - kw + 1)
+    for a in range(kh):
+        for b in range(kw):
+            y += kernel[a, b].item() * x[a : a + len(y), b : b + y.shape[1]]
+    return y
+
+
+def shifts_rolled(x, kernel):
+    y = torch.zeros_like(x)
+    for a, row in enumerate(kernel):
+        for b, weight in enumerate(row):
+            y = y + weight * torch.roll(x, (-a, -b), dims=(0, 1))
+    return y[: x.shape[0] - kernel.shape[0] + 1, : x.shape[1] - kernel.shape[1] + 1]
+
+
+def shifts_stacked(x, kernel):
+    kh, kw = kernel.shape
+    h, w = x.shape[0] - kh + 1, x.shape[1] - kw + 1
+    copies = [x[a : a + h, b : b + w] for a in range(kh) for b in range(kw)]
+    return torch.einsum("khw,k->hw", torch.stack(copies), kernel.flatten())
+
+
+def shifts_numpy(x, kernel):
+    (kh, kw), x = kernel.shape, x.numpy()
+    y = np.zeros((x.shape[0] - kh + 1, x.shape[1] - kw + 1), x.dtype)
+    for (a, b), weight in np.ndenumerate(kernel.numpy()):
+        y += weight * x[a : a + y.shape[0], b : b + y.shape[1]]
+    return y
+
+
+def shifts_the_other_way(x, kernel):
+    return shifts_added(x, kernel.flip(0, 1))
+
+
+def shifts_down_and_right(x, kernel):
+    y = torch.zeros_like(x)
+    for a in range(kernel.shape[0]):
+        for b in range(kernel.shape[1]):
+            y += kernel[a, b] * F.pad(x, (b, 0, a, 0))[: len(x), : x.shape[1]]
+    return y[: len(x) - kernel.shape[0] + 1, : x.shape[1] - kernel.shape[1] + 1]
+
+
+def shifts_last_only(x, kernel):
+    kh, kw = kernel.shape
+    for a in range(kh):
+        for b in range(kw):
+            y = kernel[a, b] * x[a : a + len(x) - kh + 1, b : b + x.shape[1] - kw + 1]
+    return y
+
+
+def shifts_windows_unfolded(x, kernel):
+    return corr2d_einsum(x, kernel)
+
+
+def shifts_sum_only(x, kernel):
+    return shifts_added(x, torch.ones_like(kernel))
+
+
+# break_this_test
+
+
+def test_of_squares():
+    return torch.arange(12.0).reshape(3, 4) ** 2, torch.tensor([[1.0, -2.0], [3.0, 4.0]])
+
+
+def test_of_integers():
+    x = torch.tensor([[3, 1, 4, 1], [5, 9, 2, 6], [5, 3, 5, 8]])
+    return x, torch.tensor([[2, -7], [1, 8]])
+
+
+def test_of_noise():
+    torch.manual_seed(1)
+    return torch.randn(3, 4), torch.randn(2, 2)
+
+
+def test_as_lists():
+    x = np.array([[0.0, 2, 7, 1], [3, 1, 0, 5], [9, 2, 4, 1]])
+    return [x, np.array([[0.5, 3.0], [-2.0, 1.0]])]
+
+
+def test_with_ones():
+    return torch.ones(3, 4), torch.ones(2, 2)
+
+
+def test_with_a_symmetric_kernel():
+    x, _ = test_of_squares()
+    return x, torch.tensor([[1.0, -2.0], [-2.0, 1.0]])
+
+
+def test_of_one_row():
+    x, _ = test_of_squares()
+    return x, torch.tensor([[1.0, -2.0]])
+
+
+def test_without_signs():
+    x, _ = test_of_squares()
+    return x, torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+
+
+def test_dark_at_the_end():
+    x, kernel = test_of_squares()
+    x[1:] = 0
+    x[:, 2:] = 0
+    return x, kernel
+
+
+def test_too_large():
+    return torch.randn(5, 6), torch.randn(2, 2)
+
+
+def test_exchanged():
+    return test_of_squares()[::-1]
+
+
+def test_of_numbers():
+    return 3, 4
+
+
+# sole_kernel
+
+
+def sole_differences():
+    return torch.tensor([[1.0], [-1.0]])
+
+
+def sole_sobel():
+    return torch.tensor([[-1.0, -2, -1], [0, 0, 0], [1, 2, 1]])
+
+
+def sole_line():
+    return np.repeat([[-1.0], [2.0], [-1.0]], 5, axis=1)
+
+
+def sole_long():
+    return torch.stack([torch.ones(5), -torch.ones(5)])
+
+
+def sole_vertical():
+    return torch.tensor([[1.0, -1.0]])
+
+
+def sole_bright():
+    return torch.ones(3, 3)
+
+
+def sole_every_edge():
+    return torch.tensor([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]])
+
+
+def sole_slanted():
+    return torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
+
+
+def sole_nothing():
+    return torch.zeros(3, 3)
+
+
+def sole_whole_picture():
+    return torch.ones(28, 28)
+
+
+def sole_row():
+    return torch.tensor([1.0, -1.0])
 
 
 # Wrong at an edge.
@@ -453,14 +659,21 @@ RIGHT = {
         *(second_by_hand, second_whole, second_composed, second_differences),
         torch.tensor([1.0, -2.0, 1.0]),
     ],
-    "learn_kernel": [learn_by_hand, learn_autograd, learn_with_layer, learn_by_algebra],
+    "kernel_between": [
+        *(between_by_algebra, between_numpy, between_learned, between_with_layer, between_lstsq),
+    ],
+    "corr2d_shifts": [
+        *(shifts_added, shifts_in_place, shifts_rolled, shifts_stacked, shifts_numpy),
+    ],
+    "break_this_test": [test_of_squares, test_of_integers, test_of_noise, test_as_lists],
+    "sole_kernel": [sole_differences, sole_sobel, sole_line, sole_long],
 }
 
 WRONG = {
     "corr2d": [
         (corr2d_torch, "calls `torch.conv2d`"),
         (corr2d_module, "calls `torch.conv2d`"),
-        (corr2d_flipped, "flipped: that is convolution"),
+        (corr2d_flipped, "what convolution gives"),
         (corr2d_one_window_short, "last row and the last column are missing"),
         (corr2d_loops_stop_early, "never filled"),
         (corr2d_overwritten, "Only one product of each window is kept"),
@@ -479,7 +692,7 @@ WRONG = {
         (corr2d_rounded, ""),
         (corr2d_up_to_three, "0.5 times what it should be"),
         (corr2d_positive, "sign is lost"),
-        (corr2d_flipped_in_single_precision, "flipped: that is convolution"),
+        (corr2d_flipped_in_single_precision, "what convolution gives"),
         (corr2d_negative_index, "negative index"),
         (corr2d_circular, "come in again on the other side"),
     ],
@@ -502,6 +715,7 @@ WRONG = {
         (edge_normalised, "orientation is right, the size is not"),
         (edge_only_across, "grows by 1 a row gives 0, not 2"),
         (edge_flat, "two axes"),
+        (edge_with_checkers, "noise comes out"),
         (lambda direction: None, "`return` missing"),
     ],
     "second_derivative_kernel": [
@@ -514,17 +728,51 @@ WRONG = {
         (torch.tensor([1.0, 0.0, -2.0, 0.0, 1.0]), "three numbers"),
         ([1, -2, 1], "a list where a tensor is expected"),
     ],
-    "learn_kernel": [
-        (learn_three_steps, "stopped too early"),
-        (learn_leaps, "smaller steps"),
-        (learn_uphill, "smaller steps"),
-        (learn_nothing, "explains nothing"),
-        (learn_flipped, "flipped"),
-        (learn_turned, "Height and width are swapped"),
-        (learn_half_precision, "in float16 where x has float32: keep its dtype"),
-        (learn_double_precision, "in float64 where x has float32: keep its dtype"),
-        (learn_scalar, "where a tensor is expected"),
-        (lambda x, y, kernel_size: -learn_by_hand(x, y, kernel_size), "opposite sign"),
+    "kernel_between": [
+        (between_always, "No kernel makes this y"),
+        (between_never, "Here is a kernel that makes y"),
+        (between_first_windows, ""),
+        (between_ten_steps, "take more of them"),
+        (between_leaps, "smaller steps"),
+        (between_nothing, "explains nothing"),
+        (between_flipped, "The kernel is rotated by 180°"),
+        (between_turned, "Height and width are swapped"),
+        (between_negative, "of the opposite sign"),
+        (between_half_precision, "in float16 where x has float32: keep its dtype"),
+        (lambda x, y: 3.0, "where a tensor is expected"),
+    ],
+    "corr2d_shifts": [
+        (corr2d_loops, "In `work`: The loop runs over the windows"),
+        (corr2d_four_loops, "The loop runs over the windows"),
+        (corr2d_torch, "calls `torch.conv2d`"),
+        (corr2d_columns, "Here that work is yours to do"),
+        (corr2d_fourier, "Here that work is yours to do"),
+        (shifts_windows_unfolded, "Here that work is yours to do"),
+        (shifts_the_other_way, "In `y`: This is what convolution gives"),
+        (shifts_down_and_right, "shifted the wrong way"),
+        (shifts_last_only, "Only one product of each window is kept"),
+        (shifts_sum_only, "without the kernel's weights"),
+    ],
+    "break_this_test": [
+        (test_with_ones, "the program that turns the kernel by 180°, nor 5 others"),
+        (test_with_a_symmetric_kernel, "turns the kernel by 180°, nor 1 other."),
+        (test_of_one_row, "turns the kernel upside down"),
+        (test_without_signs, "forgets the signs"),
+        (test_dark_at_the_end, "leaves the last row and column at zero"),
+        (test_too_large, "at most (3, 4) is allowed"),
+        (test_exchanged, "(x, kernel) is expected"),
+        (test_of_numbers, "Return two tensors"),
+        (lambda: None, "`return` missing"),
+    ],
+    "sole_kernel": [
+        (sole_vertical, "Transpose it"),
+        (sole_bright, "do not add up to 0"),
+        (sole_every_edge, "more than one direction"),
+        (sole_slanted, "more than one direction"),
+        (sole_nothing, "Every number is zero"),
+        (sole_whole_picture, "at most 5 rows"),
+        (sole_row, "at most 5 rows"),
+        (torch.tensor([[1.0], [1.0]]), "do not add up to 0"),
     ],
 }
 
