@@ -133,7 +133,7 @@ DAMAGES: dict[str, tuple[Guard, str, str]] = {
     ),
     "table that scrolls on paper": (
         find_cut_content_on_paper,
-        f'<div class="output" style="overflow: auto"><p style="width: 2000px">far away</p></div>',
+        '<div class="output" style="overflow: auto"><p style="width: 2000px">far away</p></div>',
         "far away",
     ),
     "code over the edge of the paper": (
