@@ -12,6 +12,9 @@ from functools import partial
 from typing import NamedTuple
 
 from submissions import SETUP, notebook
+from torch import Generator
+
+from cnncourse.checks import find
 
 CHAPTERS = [3, 4, 5]
 # Where a submission could leave something on an ordinary machine, and in the sandbox.
@@ -56,7 +59,8 @@ class Attack(NamedTuple):
     Attributes
     ----------
     source : str
-        Of a cell; NAME stands for the exercise, HOST_... for a field of :class:`Host`.
+        Of a cell; NAME stands for the exercise, COUNT for the number of its cases, HOST_... for a
+        field of :class:`Host`.
     says : str
         Pattern of what the feedback, or the status of the submission, says.
     exercise : str
@@ -80,7 +84,9 @@ def submissions(attacks: Mapping[str, Attack], host: Host) -> dict[str, str]:
 
 
 def _source(attack: Attack, host: Host) -> str:
-    source = attack.source.replace("NAME", attack.exercise).replace("ABSENT", repr(ABSENT))
+    count = len(find(attack.exercise).cases(Generator()))
+    source = attack.source.replace("NAME", attack.exercise).replace("COUNT", str(count))
+    source = source.replace("ABSENT", repr(ABSENT))
     for name, value in host._asdict().items():
         source = source.replace(f"HOST_{name}", repr(value))
     return source
@@ -314,7 +320,7 @@ import os, torch
 from cnncourse_grader import wire
 outcome = {"value": torch.zeros(2, 2), "returned": "", "error": "", "traceback": (),
            "changed": (), "forbidden": ()}
-forged = wire.pack({"exercise": "corr2d", "problem": "", "outcomes": [outcome] * 8})
+forged = wire.pack({"exercise": "corr2d", "problem": "", "outcomes": [outcome] * COUNT})
 for fd in range(3, 64):
     try: os.write(fd, forged)
     except OSError: pass

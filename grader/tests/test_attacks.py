@@ -121,7 +121,9 @@ def course(tmp_path_factory: pytest.TempPathFactory, bubblewrap: None, unpicklab
 
 
 def test_right_answers_get_their_points_whatever_stands_around_them(course: Course) -> None:
-    assert course.mark("right") == (2, "corr2d: passed (8 of 8 cases right)")
+    points, feedback = course.mark("right")
+    assert points == 2
+    assert "corr2d: passed" in feedback
 
 
 def test_failed_cells_are_reported(course: Course) -> None:
