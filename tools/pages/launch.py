@@ -36,9 +36,9 @@ def flat(buttons: list[dict]) -> Iterator[dict]:
 
 def copy_downloads(app: Sphinx, error: Exception | None) -> None:
     """Put the learners' notebooks where the download button looks: beside the pages' sources."""
-    if error is None and app.builder.format == "html":
-        target = Path(app.outdir, "_sources/learn")
-        shutil.copytree(Path(app.srcdir, "learn"), target, dirs_exist_ok=True)
+    source = Path(app.srcdir, "learn")
+    if error is None and app.builder.format == "html" and source.is_dir():
+        shutil.copytree(source, Path(app.outdir, "_sources/learn"), dirs_exist_ok=True)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
