@@ -44,8 +44,10 @@ CODE_STUB = "# your code here\nraise NotImplementedError"
 TEXT_STUB = "*Your answer here.*"
 HOW = """\
 Write each function where the stub stands, and run the cell below it. The check tries your function
-on many inputs. When one fails, it shows you the smallest, with what was expected and what came.
-Stuck? `hint("{name}")` gives a first hint; the same call again gives the next."""
+on many inputs. When one fails, it shows you the smallest, with what was expected and what came;
+≠ marks numbers that differ. Do not change what you are given. Tensors may lie in memory in any
+order: use `reshape`, not `view`. Stuck? `hint("{name}")` gives a first hint; the same call again
+gives the next."""
 CARD = """\
 <div class="exercise-card">
 

@@ -226,23 +226,20 @@ def known_mistake(found: Findings) -> str:
     """Find the mistake of the exercise that gives every value, or at least every wrong one."""
     for trials in (found.compared, found.valued) if found.valued else ():
         for mistake in found.first.exercise.mistakes:
-            if all(_gives(lambda t, m=mistake: t.pick(m.wrong(*t.arguments())), t) for t in trials):
+            if all(_gives(lambda t, m=mistake: t.pick(t.call(m.wrong)), t) for t in trials):
                 return mistake.diagnosis
     return ""
 
 
 def misread_arguments(found: Findings) -> str:
     """Find the change of the arguments after which the reference gives the answer."""
-    if found.first.exercise.probe or not found.are_telling:
+    exercise = found.first.exercise
+    if exercise.accepts or not found.are_telling:
         return ""
-    for sentence, change in readings(found.first.exercise, found.first.case):
-        if found.explained_by(lambda t, change=change: t.pick(_reread(t, change))):
+    for sentence, change in readings(exercise, found.first.case):
+        if found.explained_by(lambda t, change=change: t.pick(t.call(exercise.reference, change))):
             return sentence
     return ""
-
-
-def _reread(trial: Trial, change: Callable[[tuple], tuple]) -> object:
-    return trial.exercise.reference(*change(trial.arguments()))
 
 
 def changed_result(found: Findings) -> str:

@@ -216,7 +216,7 @@ def generator(seed: int | str, name: str) -> torch.Generator:
 def whole_numbers(
     random: torch.Generator, *shape: int, dtype: torch.dtype = torch.float32
 ) -> Tensor:
-    """Draw whole numbers from -4 to 4, none zero, so that a case can be checked by hand.
+    """Draw integers from -4 to 4, none zero, so that a case can be checked by hand.
 
     No zeros: a product with zero would hide which of two numbers was multiplied.
     """
@@ -233,7 +233,7 @@ def decimals(random: torch.Generator, *shape: int, dtype: torch.dtype = torch.fl
 def distinct_numbers(
     random: torch.Generator, *shape: int, dtype: torch.dtype = torch.float32
 ) -> Tensor:
-    """Draw the whole numbers 1 to n in some order, each with a sign of its own.
+    """Draw the integers 1 to n in some order, each with a sign of its own.
 
     No two agree but for the sign, so turning, flipping or negating a kernel always shows.
     """

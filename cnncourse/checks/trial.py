@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -89,7 +89,11 @@ class Trial:
         exercise = self.exercise
         if exercise.probe and exercise.accepts:
             return self
-        return replace(self, expected=exercise.call(exercise.reference, *self.arguments()))
+        return replace(self, expected=self.call(exercise.reference))
+
+    def call(self, answer: Callable, change: Callable[[tuple], tuple] = tuple) -> object:
+        """Call a function of ours as the answer is called, with its arguments or changed ones."""
+        return self.exercise.call(answer, *change(self.arguments()))
 
     def at_wrong_item(self) -> Trial:
         """Point at the first wrong item of a tuple."""
@@ -249,5 +253,5 @@ def _numbers(value: object) -> Iterator[float]:
         for item in value:
             yield from _numbers(item)
     elif isinstance(value, (int, float)):
-        # A whole number too long for a float is infinite here.
+        # An integer too long for a float is infinite here.
         yield float("inf") if abs(value) > 1e308 else float(value)

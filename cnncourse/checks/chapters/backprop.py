@@ -239,8 +239,8 @@ CONV2D_BACKWARD = Exercise(
     forbidden=("conv", *LIBRARY),
     mistakes=(
         Mistake(
-            "The kernel is turned by half a circle. Window by window it goes back as it came; in "
-            "a correlation of grad_output it must be flipped.",
+            "The kernel is rotated by 180°. Window by window it goes back as it came; in a "
+            "correlation of grad_output it must be flipped.",
             _with(GRAD_X, _unflipped),
         ),
         Mistake(
@@ -271,7 +271,7 @@ CONV2D_BACKWARD = Exercise(
             _with(GRAD_WEIGHT, _without_frame),
         ),
         Mistake(
-            "The kernel's gradient is turned by half a circle.",
+            "The kernel's gradient is rotated by 180°.",
             _with(GRAD_WEIGHT, lambda *rest: rest[-1].flip(2, 3)),
         ),
         Mistake(

@@ -152,8 +152,8 @@ CONV2D = Exercise(
             lambda x, weight, bias, stride, padding: conv2d(x, weight, bias, (1, stride), padding),
         ),
         Mistake(
-            "A last window hangs over the edge: where the division by the stride leaves a rest, "
-            "round down.",
+            "A last window hangs over the edge: where the division by the stride leaves a "
+            "remainder, round down.",
             lambda x, weight, bias, stride, padding: conv2d(
                 F.pad(x, (padding, padding + stride - 1) * 2), weight, bias, stride
             ),
@@ -164,7 +164,7 @@ CONV2D = Exercise(
         "are they? Their products are all added, over channels too.",
         "Pad first and forget about it: padded = x.new_zeros(n, c, h + 2 * padding, w + 2 * "
         "padding), with x in the middle. Then (h + 2 * padding - kh) // stride + 1 windows fit "
-        "above each other.",
+        "one below the other.",
         "Two loops over i and j: window = padded[:, :, i * stride : i * stride + kh, j * stride : "
         "j * stride + kw], and y[:, o, i, j] = (window * weight[o]).sum((1, 2, 3)) + bias[o] for "
         "every o.",
@@ -370,7 +370,7 @@ def _reorder(x: Tensor, kh: int, kw: int, order: tuple[int, ...]) -> Tensor:
 
 
 def _backwards(columns: Tensor, channels: int) -> Tensor:
-    """Turn every window by half a circle, inside its column."""
+    """Rotate every window by 180°, inside its column."""
     return columns.unflatten(1, (channels, -1)).flip(2).flatten(1, 2)
 
 
@@ -414,7 +414,7 @@ CONV_COST = Exercise(
     difficulty="easy",
     points=2,
     prerequisites=("your `conv2d`",),
-    graded="both whole numbers, for any sizes",
+    graded="both integers, for any sizes",
     reference=count,
     cases=sizes_of_layers,
     mistakes=(
@@ -527,17 +527,17 @@ COMPOSE_KERNELS = Exercise(
     cases=pairs_of_kernels,
     mistakes=(
         Mistake(
-            "k2 is turned by half a circle: two cross-correlations compose by a convolution of "
+            "k2 is rotated by 180°: two cross-correlations compose by a convolution of "
             "their kernels.",
             lambda k1, k2: convolve2d(k1, k2.flip(0, 1)),
         ),
         Mistake(
-            "k1 is turned by half a circle: two cross-correlations compose by a convolution of "
+            "k1 is rotated by 180°: two cross-correlations compose by a convolution of "
             "their kernels.",
             lambda k1, k2: convolve2d(k1.flip(0, 1), k2),
         ),
         Mistake(
-            "The kernel is turned by half a circle: flip both axes.",
+            "The kernel is rotated by 180°: flip both axes.",
             lambda k1, k2: convolve2d(k1, k2).flip(0, 1),
         ),
         Mistake(

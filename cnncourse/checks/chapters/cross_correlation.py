@@ -152,22 +152,16 @@ def _as_large(x: Tensor, kernel: Tensor, before: list[int]) -> Tensor:
     return corr2d(F.pad(x, (left, kw - 1 - left, top, kh - 1 - top)), kernel)
 
 
-def _shifted_back(x: Tensor, kernel: Tensor) -> tuple[Tensor, str]:
+def _shifted_back(x: Tensor, kernel: Tensor) -> Tensor:
     """Move the picture down and to the right, by zeros, where it should move up and to the left."""
     h, w = (a - b + 1 for a, b in zip(x.shape, kernel.shape, strict=True))
-    return sum(
-        kernel[a, b] * F.pad(x, (b, 0, a, 0))[:h, :w] for a, b in product(*map(range, kernel.shape))
-    ), given.FEW
+    places = product(*map(range, kernel.shape))
+    return sum(kernel[a, b] * F.pad(x, (b, 0, a, 0))[:h, :w] for a, b in places)
 
 
 def wide_pictures(random: Generator) -> list[Case]:
     """Add a picture of so many pixels that a step for each of them shows."""
     return [*pictures(random), Case(whole_numbers(random, 20, 24), distinct_numbers(random, 2, 3))]
-
-
-def _counted(mistake: Mistake) -> Mistake:
-    """Make the mistake in a loop over the weights."""
-    return Mistake(mistake.diagnosis, lambda x, kernel: (mistake.wrong(x, kernel), given.FEW))
 
 
 CORR2D_SHIFTS = Exercise(
@@ -188,14 +182,14 @@ CORR2D_SHIFTS = Exercise(
         Mistake(
             "The loop runs over the windows. There are many of them: let it run over the weights, "
             "and let each turn work on the whole picture.",
-            lambda x, kernel: (corr2d(x, kernel), given.MANY),
+            corr2d,
         ),
         Mistake(
             "The picture is shifted the wrong way: weight (a, b) meets the pixels that lie a rows "
             "further down and b columns further right.",
             _shifted_back,
         ),
-        *map(_counted, CORR2D_MISTAKES),
+        *CORR2D_MISTAKES,
     ),
     hints=(
         "Take a kernel of a single row, (2, 5). The first weight multiplies every pixel but the "
@@ -288,7 +282,7 @@ def diagonal_difference(direction: tuple[float, float]) -> Tensor:
 
 
 def judge_edge_kernel(kernel: Tensor, direction: tuple[float, float]) -> str:
-    """Compare what a kernel answers to a flat picture and to two ramps with the direction."""
+    """Compare what a kernel makes of a flat picture and of two ramps with the direction."""
     if kernel.ndim != 2:
         return f"A kernel has two axes; this one has shape {tuple(kernel.shape)}."
     weights = kernel.double()
@@ -376,7 +370,7 @@ EDGE_KERNEL = Exercise(
 
 
 def judge_second_derivative(kernel: Tensor) -> str:
-    """Compare what a kernel answers to the signals 1, j and j * j with 0, 0 and 2."""
+    """Compare what a kernel makes of the signals 1, j and j * j with 0, 0 and 2."""
     if kernel.ndim != 1 or len(kernel) != 3:
         return (
             f"A tensor of shape (3,) is expected, not {tuple(kernel.shape)}: three numbers are "

@@ -1,4 +1,4 @@
-"""Moving a picture, and measuring whether a function moves along."""
+"""Moving a picture, and measuring whether a function is equivariant."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cnncourse.checks.exercise import Call, Case, Exercise, Mistake, decimals, w
 from cnncourse.checks.given import invariance as given
 from cnncourse.invariance import equivariance_error, translate
 
-# Shape of the pictures, and how far they move down and to the right. The first ones move along one
+# Shape of the pictures, and how far they move down and to the right. The first ones move on one
 # axis only, one does not move at all, and four leave no pixel in sight: by one side or more, and by
 # more than two.
 MOVES = [
@@ -148,7 +148,7 @@ TRANSLATE = Exercise(
 
 
 def functions_and_moves(random: Generator) -> list[Case]:
-    """Draw pictures with functions that move along with them, and with some that do not."""
+    """Draw pictures with equivariant functions, and with others."""
 
     def numbers(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         return whole_numbers(random, *shape, dtype=dtype)
@@ -205,12 +205,12 @@ def _of_other(select: Callable[..., tuple[Tensor, Tensor]]) -> Callable[..., flo
 EQUIVARIANCE_ERROR = Exercise(
     name="equivariance_error",
     signature="equivariance_error(f, x, dy, dx)",
-    title="Does it move along?",
+    title="Does the output move with the input?",
     minutes=15,
     difficulty="medium",
     points=2,
     prerequisites=("`torch.roll`", "the length of a vector"),
-    graded="one number for functions and layers that move along, and for some that do not",
+    graded="one number, for equivariant functions and layers and for others",
     reference=relative_error,
     cases=functions_and_moves,
     functions={

@@ -22,7 +22,7 @@ REPLACED = {
     "adaptive_avg_pool2d": "max-pooling",
 }
 # Share of the pictures held back. Over twelve seeds the reference reached 0.73 to 0.79, the same
-# network with torch's own first weights at most 0.53, LeNet with its sigmoids 0.08.
+# network with torch's own initial weights at most 0.53, LeNet with its sigmoids 0.08.
 ENOUGH = 0.62
 
 
@@ -78,7 +78,7 @@ def _judge_predictions(predicted: Tensor) -> str:
         return f"{reached}, hardly more than by guessing: no signal comes through the layers."
     return (
         f"{reached}; {100 * ENOUGH:.0f} % are asked for. The layers are the right ones: "
-        f"look at the first weights. torch's own are too small for ReLU."
+        f"look at the initial weights. With torch's own a network with ReLU starts late."
     )
 
 
@@ -99,7 +99,7 @@ MODERN_LENET = Exercise(
         "Write LeNet as an nn.Sequential first: two times convolution, nonlinearity and pooling, "
         "then nn.Flatten and three dense layers. Does it take a picture of shape (1, 1, 28, 28)?",
         "Three changes make it modern: nn.ReLU for nn.Sigmoid, nn.MaxPool2d for nn.AvgPool2d, and "
-        "first weights that are large enough for ReLU: a standard deviation of sqrt(2 / fan_in).",
+        "initial weights that keep the signal's size: a standard deviation of sqrt(2 / fan_in).",
         "for layer in model: if it is an nn.Conv2d or an nn.Linear, call "
         "nn.init.kaiming_normal_(layer.weight, nonlinearity='relu') and "
         "nn.init.zeros_(layer.bias).",
@@ -124,7 +124,7 @@ def _clothes(random: Generator) -> tuple[Tensor, Tensor]:
 
 
 def judge_fifty(result: object, model: nn.Module, x: Tensor, y: Tensor) -> str:
-    """Say how many pictures a trained model names right, and what stopped the others."""
+    """Say how many pictures a trained model classifies correctly, and what stopped the others."""
     if not _has_kinds(result, (bool, bool, Tensor)):
         return "Something else came where the labels of the pictures are expected."
     changed, finite, predicted = result
@@ -169,7 +169,7 @@ OVERFIT_FIFTY = Exercise(
     difficulty="easy",
     points=2,
     prerequisites=("a training loop", "cross-entropy"),
-    graded="that the given model, trained in place, names all fifty pictures right",
+    graded="that the given model, trained in place, classifies all fifty pictures correctly",
     reference=train_by_heart,
     functions={"perceptron": given.perceptron, "forgetful": given.forgetful},
     cases=fifties,

@@ -101,7 +101,7 @@ CONV_MATRIX = Exercise(
     minutes=25,
     difficulty="hard",
     points=3,
-    prerequisites=("cross-correlation by hand", "matrix times vector"),
+    prerequisites=("matrix times vector",),
     graded="every entry, the shape and the dtype of the matrix, for any kernel and picture size",
     reference=dense_matrix,
     cases=kernels,
@@ -225,6 +225,14 @@ def _backwards(kernel_sizes: Sequence[int], strides: Sequence[int], size: Callab
     return r
 
 
+def _met(kernel_sizes: Sequence[int], strides: Sequence[int]) -> set[int]:
+    """Return the pixels that meet a weight."""
+    pixels = {0}
+    for k, s in zip(reversed(kernel_sizes), reversed(strides), strict=True):
+        pixels = {pixel * s + a for pixel in pixels for a in range(k)}
+    return pixels
+
+
 RECEPTIVE_FIELD = Exercise(
     name="receptive_field",
     signature="receptive_field(kernel_sizes, strides)",
@@ -232,8 +240,8 @@ RECEPTIVE_FIELD = Exercise(
     minutes=20,
     difficulty="medium",
     points=2,
-    prerequisites=("kernel size", "stride"),
-    graded="one whole number for stacks of one to six layers",
+    prerequisites=("kernel size",),
+    graded="one integer for stacks of one to six layers",
     reference=field_size,
     cases=stacks,
     mistakes=(
@@ -274,6 +282,10 @@ RECEPTIVE_FIELD = Exercise(
         Mistake(
             "Each layer adds k steps to nothing; it should add k - 1 steps to the first pixel.",
             lambda k, s: sum(a * b for a, b in zip(k, _before(s), strict=True)),
+        ),
+        Mistake(
+            "Pixels that lie between two others and meet no weight count too: last - first + 1.",
+            lambda k, s: len(_met(k, s)),
         ),
         Mistake("The kernel sizes are multiplied.", lambda k, s: math.prod(k)),
         Mistake("The kernel sizes are added up.", lambda k, s: sum(k)),
@@ -352,7 +364,7 @@ PARAMETER_COUNT = Exercise(
     difficulty="easy",
     points=2,
     prerequisites=("dense, locally connected and convolutional layers",),
-    graded="three whole numbers for pictures of any size",
+    graded="three integers for pictures of any size",
     returns=("dense", "locally_connected", "convolutional"),
     reference=weights,
     cases=layers,

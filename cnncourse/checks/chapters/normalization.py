@@ -155,7 +155,7 @@ BATCH_NORM = Exercise(
             lambda x, w, b, eps: scaled(x / (1 + eps) ** 0.5, w, b),
         ),
         Mistake(
-            "The mean is not taken away.",
+            "The mean is not subtracted.",
             lambda x, w, b, eps: scaled(x / (_variance(x) + eps).sqrt(), w, b),
         ),
         Mistake(
@@ -208,7 +208,7 @@ def _variance(x: Tensor) -> Tensor:
 
 
 def batch_norm_lite(x: Tensor, part: str, eps: float) -> Tensor:
-    """Take away the batch's mean, or divide by its spread: one right answer."""
+    """Subtract the batch's mean, or divide by its standard deviation: one right answer."""
     return _mean_removed(x) if part == "mean" else x / (_variance(x) + eps).sqrt()
 
 
@@ -244,7 +244,7 @@ BATCH_NORM_LITE = Exercise(
             ),
         ),
         Mistake(
-            "Both halves are done at once: 'mean' leaves the spread, 'variance' leaves the mean.",
+            "Both halves are done at once: 'mean' keeps the variance, 'variance' keeps the mean.",
             lambda x, part, eps: standardize(x, POSITIONS, eps),
         ),
         Mistake(
@@ -252,7 +252,7 @@ BATCH_NORM_LITE = Exercise(
             lambda x, part, eps: batch_norm_lite(x, "variance" if part == "mean" else "mean", eps),
         ),
         Mistake(
-            "The spread is measured around 0; the variance is measured around the mean, also when "
+            "The variance is measured around 0; it is to be measured around the mean, also when "
             "the mean stays in x.",
             lambda x, part, eps: (
                 _mean_removed(x)
@@ -284,7 +284,7 @@ BATCH_NORM_LITE = Exercise(
     hints=(
         "Take your batch_norm without weight and bias and write its formula as two steps. Which "
         "of them does part == 'mean' keep?",
-        "For 'variance', x is divided by sqrt(var + eps) and nothing is taken away; var is still "
+        "For 'variance', x is divided by sqrt(var + eps) and nothing is subtracted; var is still "
         "the mean squared distance from the mean.",
     ),
 )
@@ -540,7 +540,7 @@ FOLD_BATCH_NORM = Exercise(
             ),
         ),
         Mistake(
-            "The mean is not scaled: it is taken away before the scaling.",
+            "The mean is not scaled: it is subtracted before the scaling.",
             lambda w, b, m, v, g, beta, eps: _fold_bias(
                 w, b, _scale(g, v, eps), lambda b, s: b * s - m + beta
             ),

@@ -50,7 +50,7 @@ OUTPUT_SIZE = Exercise(
     difficulty="easy",
     points=2,
     prerequisites=("padding, stride and dilation",),
-    graded="one whole number, also where the last step does not come out even",
+    graded="one integer, also where the division by the stride leaves a remainder",
     reference=conv_output_size,
     cases=axes,
     mistakes=(
@@ -59,13 +59,13 @@ OUTPUT_SIZE = Exercise(
             lambda n, k, s, p, d: (n + p - _span(k, d)) // s + 1,
         ),
         Mistake(
-            "It is rounded to the nearest whole number. A window that only partly fits does not "
+            "It is rounded to the nearest integer. A window that only partly fits does not "
             "count: round down.",
             lambda n, k, s, p, d: round((n + 2 * p - _span(k, d)) / s) + 1,
         ),
         # Python rounds a half to the even neighbour, so it matters where the 1 is added.
         Mistake(
-            "It is rounded to the nearest whole number. A window that only partly fits does not "
+            "It is rounded to the nearest integer. A window that only partly fits does not "
             "count: round down.",
             lambda n, k, s, p, d: round((n + 2 * p - _span(k, d)) / s + 1),
         ),
@@ -137,7 +137,7 @@ SAME_PADDING = Exercise(
     difficulty="easy",
     points=1,
     prerequisites=("your `output_size`",),
-    graded="two whole numbers, also for even kernels",
+    graded="two integers, also for even kernels",
     returns=("before", "after"),
     reference=same_padding,
     cases=lambda random: [

@@ -63,7 +63,7 @@ def _everywhere(pooled: Tensor, dim: int) -> Tensor:
 MAX_POOL2D = Exercise(
     name="max_pool2d",
     signature="max_pool2d(x, kernel_size, stride)",
-    title="Max pooling",
+    title="Max-pooling",
     minutes=20,
     difficulty="easy",
     points=2,
@@ -140,7 +140,7 @@ MAX_POOL2D = Exercise(
         ),
     ),
     hints=(
-        "How many windows of side 3 with stride 2 fit into a side of 6? The rest of the side is "
+        "How many windows of side 3 with stride 2 fit into a side of 6? What is left over is "
         "dropped.",
         "Window (i, j) is x[:, :, i * stride : i * stride + k, j * stride : j * stride + k]. Its "
         "largest number, for every image and channel at once, is .amax((2, 3)).",
@@ -159,7 +159,7 @@ def _hanging(x: Tensor, kernel_size: int, stride: int, fill: float) -> Tensor:
 MIN_POOL2D = Exercise(
     name="min_pool2d",
     signature="min_pool2d(x, kernel_size, stride)",
-    title="Min pooling for free",
+    title="Min-pooling for free",
     minutes=5,
     difficulty="easy",
     points=1,
@@ -169,7 +169,7 @@ MIN_POOL2D = Exercise(
     cases=pools,
     forbidden=("min", "sort", "topk", "kthvalue", "quantile"),
     mistakes=(
-        Mistake("This is max pooling: change the sign of what goes in.", max_pool2d),
+        Mistake("This is max-pooling: change the sign of what goes in.", max_pool2d),
         Mistake(
             "The sign is changed before pooling only: change it back after.",
             lambda x, k, s: max_pool2d(-x, k, s),
@@ -400,7 +400,7 @@ def _overlapping(x: Tensor) -> Tensor:
 MAX_POOL_WITH_RELU = Exercise(
     name="max_pool_with_relu",
     signature="max_pool_with_relu(x)",
-    title="Max pooling from convolutions and ReLU",
+    title="Max-pooling from convolutions and ReLU",
     minutes=25,
     difficulty="hard",
     points=3,

@@ -701,7 +701,7 @@ WRONG = {
         (kernel_squeezed, "is there a `squeeze`"),
     ],
     "conv2d_backward": [
-        (conv_back_unflipped, "In `grad_x`: The kernel is turned"),
+        (conv_back_unflipped, "In `grad_x`: The kernel is rotated"),
         (conv_back_frame_kept, "In `grad_x`: The frame of the padding"),
         (conv_back_leftover_lost, "no window reaches are missing"),
         (conv_back_overwrites, "Where windows overlap"),
@@ -709,7 +709,7 @@ WRONG = {
         (conv_back_weight_no_stride, "In `grad_weight`: The stride is not used"),
         (conv_back_mean_weight, "In `grad_weight`: It is averaged over the images"),
         (conv_back_first_image, "In `grad_weight`: Only the first image"),
-        (conv_back_weight_turned, "In `grad_weight`: The kernel's gradient is turned"),
+        (conv_back_weight_turned, "In `grad_weight`: The kernel's gradient is rotated"),
         (conv_back_bias_mean, "In `grad_bias`: It is averaged over images and positions"),
         (conv_back_bias_per_image, "In `grad_bias`: The positions are added, the images are not"),
         (conv_back_bias_total, "In `grad_bias`"),

@@ -616,8 +616,8 @@ WRONG = {
         (cost_parameters_only, "where a tuple is expected"),
     ],
     "compose_kernels": [
-        (compose_unflipped, "k2 is turned by half a circle"),
-        (compose_probed_without_turning, "The kernel is turned by half a circle"),
+        (compose_unflipped, "k2 is rotated by 180°"),
+        (compose_probed_without_turning, "The kernel is rotated by 180°"),
         (compose_sum, "The kernels are added"),
         (compose_kronecker, "outer product"),
         (compose_one_too_large, "one row and one column too large"),

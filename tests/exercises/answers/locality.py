@@ -301,6 +301,13 @@ def field_without_last(kernel_sizes, strides):
 # parameter_count
 
 
+def field_met_pixels(kernel_sizes, strides):
+    seen = {0}
+    for k, s in list(zip(kernel_sizes, strides, strict=True))[::-1]:
+        seen = {s * unit + a for unit in seen for a in range(k)}
+    return len(seen)
+
+
 def count_formula(height, width, channels, kernel_size):
     pixels = height * width
     window = kernel_size**2
@@ -458,6 +465,7 @@ WRONG = {
         (field_float, "returned a number with decimals where an integer is expected"),
         (field_uses_up_its_input, "`kernel_sizes` was changed in place"),
         (field_without_last, "last layer is not counted"),
+        (field_met_pixels, "meet no weight count too"),
     ],
     "parameter_count": [
         (count_with_bias, "A bias for every output"),

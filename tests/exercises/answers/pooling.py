@@ -500,7 +500,7 @@ WRONG = {
     ],
     "min_pool2d": [
         (min_pool_minimum, "Here that work is yours to do"),
-        (max_pool_loops, "This is max pooling"),
+        (max_pool_loops, "This is max-pooling"),
         (min_pool_half_way, "change it back after"),
         (min_pool_sign_after, "change it before, too"),
         (min_pool_default_stride, "jump by their own size"),
