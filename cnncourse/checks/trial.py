@@ -72,9 +72,8 @@ class Trial:
     @property
     def allowed(self) -> float:
         """Largest error accepted in a number of the value."""
-        return self.tolerance * max(
-            1.0, *(abs(n) for n in numbers(self.wanted) if math.isfinite(n))
-        )
+        finite = [abs(n) for n in numbers(self.wanted) if math.isfinite(n)]
+        return self.tolerance * max([1.0, *finite])  # a text holds no number
 
     def pick(self, value: object) -> object:
         """Return the wrong item of a value that is like the expected one."""

@@ -156,7 +156,7 @@ _quiet = partial(Attack, shared="quiet")
 X = "def NAME(x, *values): return x\n"
 ATTACKS = {
     "seed": _quiet(SEED + SAYS, NOTHING, "second_derivative_kernel"),
-    "outside": _quiet("import os\n" + OUTSIDE + SAYS, NOTHING, "learn_kernel"),
+    "outside": _quiet("import os\n" + OUTSIDE + SAYS, NOTHING, "kernel_between"),
     "network": _quiet(NETWORK + SAYS, NOTHING, "output_size"),
     "elsewhere": _quiet(ELSEWHERE + SAYS, NOTHING, "same_padding"),
     "limits": _quiet(LIMITS + SAYS, NOTHING, "reflect_pad"),

@@ -122,7 +122,7 @@ def course(tmp_path_factory: pytest.TempPathFactory, bubblewrap: None, unpicklab
 
 def test_right_answers_get_their_points_whatever_stands_around_them(course: Course) -> None:
     points, feedback = course.mark("right")
-    assert points == 2
+    assert points == 1
     assert "corr2d: passed" in feedback
 
 
@@ -133,7 +133,7 @@ def test_failed_cells_are_reported(course: Course) -> None:
 
 def test_the_name_of_the_folder_counts_and_not_the_metadata(course: Course) -> None:
     assert course.grades["mallory"].total == 0
-    assert course.grades["right"].total == 2
+    assert course.grades["right"].total == 1
 
 
 @pytest.mark.parametrize("name", ATTACKS | ENDLESS)

@@ -219,9 +219,9 @@ def test_autograder_grades_a_submission_and_says_what_is_wrong(root: Path) -> No
     (root / "submission/03.ipynb").write_text(notebook(SETUP, RIGHT, unflipped))
     results = run_autograder(root)
     assert is_valid(results)
-    assert results["score"] == 2
+    assert results["score"] == 1
     tests = {test["name"].split(":")[0]: test for test in results["tests"]}
-    assert (tests["corr2d"]["score"], tests["convolve2d"]["score"]) == (2, 0)
+    assert (tests["corr2d"]["score"], tests["convolve2d"]["score"]) == (1, 0)
     assert "flip" in tests["convolve2d"]["output"]
     assert "s3cret" not in json.dumps(results)
 

@@ -81,7 +81,7 @@ def correct(course: Path) -> nbformat.NotebookNode:
 def wrong(course: Path) -> nbformat.NotebookNode:
     """Flip the kernel of corr2d, on which convolve2d rests."""
     notebook = solved(course)
-    (cell,) = [cell for cell in notebook.cells if cell.source.startswith("def corr2d")]
+    (cell,) = [cell for cell in notebook.cells if cell.source.startswith("def corr2d(")]
     assert FLIP[0] in cell.source
     cell.source = cell.source.replace(*FLIP)
     return notebook

@@ -102,8 +102,18 @@ def spoil(exercise: Exercise, how: Callable) -> Callable:
     return lambda *arguments: how(exercise.reference(*arguments), arguments)
 
 
+# Where many answers are right, these make another right one: a picture as telling as the first, and
+# a kernel of one column, which responds to a sole as well.
+STILL_RIGHT = {
+    ("break_this_test", right_sum_in_wrong_places),
+    ("sole_kernel", shape_that_broadcasts),
+}
+
+
 def applies(exercise: Exercise, how: Callable) -> bool:
     """Tell whether a way to spoil the reference spoils it for this exercise."""
+    if (exercise.name, how) in STILL_RIGHT:
+        return False
     cases = exercise.cases(torch.Generator().manual_seed(0))
     if how is input_changed_in_place:
         return any(first_tensor(case.arguments) is not None for case in cases)

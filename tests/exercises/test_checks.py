@@ -212,7 +212,7 @@ NAMED = [
     (diagnosis.wrong_order, lambda x, c: (x.shape[0], affine(x, c)), "(y, height) is", PAIR),
     (
         diagnosis.wrong_values,
-        lambda x, c: (affine(x, c), x.shape[1]),
+        lambda x, c: (affine(x, c), x.shape[0] ** 2 + 1),
         "In `height`: The value is not the expected one.",
         PAIR,
     ),

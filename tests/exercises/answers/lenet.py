@@ -333,7 +333,7 @@ WRONG = {
         (model_sigmoid_he, "still uses sigmoid: put ReLU"),
         (model_tanh, "still uses tanh"),
         (model_average, "still uses avg_pool2d: put max-pooling"),
-        (model_first_weights, "look at the first weights"),
+        (model_first_weights, "look at the initial weights"),
         (model_softmax, "ends in a softmax"),
         (model_log_softmax, "ends in a softmax"),
         (model_adaptive_average, "still uses adaptive_avg_pool2d: put max-pooling"),
