@@ -10,8 +10,9 @@ import jaxtyping
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-# In this order: what takes minutes is begun first, so that all processes end at the same time.
-LONG = ("book", "tests/exercises", "grader/tests", "tests/book")
+# In this order: what takes minutes is begun first, so that all processes end at the same time. The
+# notebooks are not the very first: two kernels that start at one moment hindered each other.
+LONG = ("tests/exercises", "book", "grader/tests", "tests/book")
 
 
 def folder(path: Path) -> str:
@@ -20,7 +21,7 @@ def folder(path: Path) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the notebooks first, then the other long folders."""
+    """Run the long folders first."""
     rank = {name: place for place, name in enumerate(LONG)}
     items.sort(key=lambda item: rank.get(folder(item.path), len(LONG)))
 

@@ -38,4 +38,4 @@ def test_copied_code_is_the_code(browser: Browser) -> None:
         cell.locator(".copybtn").click()
         copied = visit.page.evaluate("navigator.clipboard.readText()")
         assert copied.rstrip() == cell.locator("pre").text_content().rstrip()
-        assert copied.count("\n") > 3
+        assert copied.count("\n") >= 3

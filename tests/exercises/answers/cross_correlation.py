@@ -743,7 +743,7 @@ WRONG = {
     ],
     "corr2d_shifts": [
         (corr2d_loops, "In `work`: The loop runs over the windows"),
-        (corr2d_four_loops, "The loop runs over the windows"),
+        (corr2d_four_loops, "In `work`: The value is not the expected one"),
         (corr2d_torch, "calls `torch.conv2d`"),
         (corr2d_columns, "Here that work is yours to do"),
         (corr2d_fourier, "Here that work is yours to do"),
