@@ -35,8 +35,10 @@ check: lint ## before each commit: lint, and the tests that your changes can hav
 	$(ONE_THREAD) $(BIN)/python -m tools.check $(SINCE)
 
 test: lint book ## lint, package tests, every notebook, the book's guards, the site in a browser
-	$(ONE_THREAD) $(BIN)/python -m pytest --numprocesses logical --dist loadfile \
-		--no-loadscope-reorder --durations 10 --cov
+	@# A kernel under coverage does not start: the notebooks run without it.
+	$(ONE_THREAD) $(BIN)/python -m pytest book --numprocesses logical --dist loadfile
+	$(ONE_THREAD) $(BIN)/python -m pytest tests cnncourse grader --numprocesses logical \
+		--dist loadfile --no-loadscope-reorder --durations 10 --cov
 	@echo "make test took $$(($$(date +%s) - $(START))) s"
 
 lab: $(VENV)/ready ## open the learners' notebooks in JupyterLab
