@@ -35,7 +35,7 @@ check: lint ## before each commit: lint, and the tests that your changes can hav
 	$(ONE_THREAD) $(BIN)/python -m tools.check $(SINCE)
 
 test: lint book ## lint, package tests, every notebook, the book's guards, the site in a browser
-	@# A kernel under coverage does not start: the notebooks run without it.
+	@# nbval asks coverage for data before there is any, a warning and so an error: notebooks run apart.
 	$(ONE_THREAD) $(BIN)/python -m pytest book --numprocesses logical --dist loadfile
 	$(ONE_THREAD) $(BIN)/python -m pytest tests cnncourse grader --numprocesses logical \
 		--dist loadfile --no-loadscope-reorder --durations 10 --cov

@@ -10,9 +10,8 @@ import jaxtyping
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-# In this order: what takes minutes is begun first, so that all processes end at the same time. The
-# notebooks are not the very first: two kernels that start at one moment hindered each other.
-LONG = ("tests/exercises", "book", "grader/tests", "tests/book")
+# In this order: what takes minutes is begun first, so that all processes end at the same time.
+LONG = ("tests/exercises", "grader/tests", "tests/book")
 
 
 def folder(path: Path) -> str:
