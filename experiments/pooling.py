@@ -54,6 +54,7 @@ class Few(Recipe):
 
     halve: str = "max"
     pictures: int = 200
+    random_labels: bool = False  # nothing to learn but the single pictures
     lr: float = 0.01
     momentum: float = 0.9
     batch_size: int = 20
@@ -64,10 +65,12 @@ CHOSEN = {"none": 0.003, "second": 0.01, "mean": 0.03, "max": 0.01, "learned": 0
 
 
 def recipes(halve: str) -> dict[str, Few]:
-    """Name a network's run, and the trials that chose its rate."""
+    """Name a network's runs, and the trials that chose its rate."""
     few = Few(change=f"{halve}: {WORDS[halve]}", halve=halve, lr=CHOSEN[halve])
     trial = replace(few, change="trial of a rate, one seed, no test", trial=True)
-    return {f"trial_{halve}_{lr:g}": replace(trial, lr=lr) for lr in RATES} | {halve: few}
+    random = replace(few, change=f"{halve}, labels drawn at random", random_labels=True)
+    trials = {f"trial_{halve}_{lr:g}": replace(trial, lr=lr) for lr in RATES}
+    return {**trials, halve: few, f"{halve}_random": random}
 
 
 RECIPES = {name: recipe for halve in HALVES for name, recipe in recipes(halve).items()}
@@ -91,16 +94,18 @@ def load() -> Dataset:
     return load_fashion_mnist()
 
 
-def draw(split: Split, count: int, seed: int) -> Split:
-    """Draw training pictures."""
-    order = torch.randperm(len(split.labels), generator=torch.Generator().manual_seed(seed))
-    return Split(*(part[order[:count]] for part in split))
+def draw(split: Split, recipe: Few, seed: int) -> Split:
+    """Draw training pictures, and labels too where the recipe says so."""
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(split.labels), generator=generator)[: recipe.pictures]
+    drawn = torch.randint(10, (len(order),), generator=generator)
+    return Split(split.images[order], drawn if recipe.random_labels else split.labels[order])
 
 
 def run(recipe: Few, seed: int) -> dict[str, object]:
     """Train on a few pictures; a trial then looks at the validation split, others at the test."""
     data = load()
-    few = draw(data.train, recipe.pictures, seed)
+    few = draw(data.train, recipe, seed)
     seed_everything(seed)
     model = build(recipe)
     fit(
@@ -113,12 +118,15 @@ def run(recipe: Few, seed: int) -> dict[str, object]:
         seed=seed,
         progress=False,
     )
-    name = "validation" if recipe.trial else "test"
-    return {
+    result = {
         "parameters": sum(weight.numel() for weight in model.parameters()),
         "train_accuracy": round(evaluate(model, few).accuracy, 4),
-        f"{name}_accuracy": round(evaluate(model, getattr(data, name)).accuracy, 4),
     }
+    if not recipe.random_labels:
+        name = "validation" if recipe.trial else "test"
+        accuracy = evaluate(model, getattr(data, name)).accuracy
+        result[f"{name}_accuracy"] = round(accuracy, 4)
+    return result
 
 
 EXPERIMENT = Experiment("which layer halves, and few pictures to learn from", RECIPES, run)
