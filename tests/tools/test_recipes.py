@@ -133,9 +133,7 @@ def test_pooling_networks_without_weights_of_their_own_are_of_one_size() -> None
         assert model(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
 
 
-def test_pooling_networks_get_the_same_pictures_also_with_random_labels() -> (
-    None
-):
+def test_pooling_networks_get_the_same_pictures_also_with_random_labels() -> None:
     train = tiny().train
     few = replace(pooling.RECIPES["max"], pictures=30)
     drawn, again = (pooling.draw(train, few, seed) for seed in (0, 1))
