@@ -40,8 +40,8 @@ from tests.book.guards import (
 )
 from tests.book.visits import CONFIG, LANDING, NOTEBOOKS, PAGES, ROOT, damage, visiting
 
-# Bytes sent when a page opens: the first chapter of a reader, and each one after it. Figures further
-# down follow as the reader comes near.
+# Bytes sent when a page opens: the first chapter of a reader, and each one after it. Figures
+# further down follow as the reader comes near.
 FIRST, NEXT = 400_000, 150_000
 
 
