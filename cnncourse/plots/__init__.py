@@ -12,7 +12,13 @@ from cnncourse.plots.curves import (
     signals,
     training_curves,
 )
-from cnncourse.plots.images import feature_maps, image_grid, kernels, picture_and_maps
+from cnncourse.plots.images import (
+    feature_maps,
+    image_grid,
+    kernels,
+    picture_and_maps,
+    two_orders,
+)
 from cnncourse.plots.network import network
 from cnncourse.plots.style import Figure
 
@@ -28,4 +34,5 @@ __all__ = [
     "seed_strip",
     "signals",
     "training_curves",
+    "two_orders",
 ]

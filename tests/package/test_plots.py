@@ -41,6 +41,7 @@ EVERY = {
     "network": lambda: plots.network(layer_table(LeNet(), (1, 28, 28))),
     "signals": lambda: plots.signals({"a": (0, PICTURES[0, 0, 0]), "b": (3, PICTURES[1, 0, 0])}),
     "picture_and_maps": lambda: plots.picture_and_maps(PICTURES[0, 0], {"a": PICTURES[1, 0, :2]}),
+    "two_orders": lambda: plots.two_orders({"a": (PICTURES[0, 0], PICTURES[1, 0])}),
 }
 
 
@@ -282,3 +283,23 @@ def test_picture_and_maps_refuse_wrong_input(as_installed) -> None:
         plots.picture_and_maps(torch.eye(3)[None], {"a": torch.eye(3)})
     with pytest.raises(ValueError, match=r"`a` must have shape \(h, w\), got \(3, 0\)"):
         plots.picture_and_maps(torch.eye(3), {"a": torch.zeros(3, 0)})
+
+
+def test_two_orders_draw_the_difference_on_the_scale_of_its_row() -> None:
+    a, b = torch.tensor([[4.0, 1.0]]), torch.tensor([[-1.0, 1.0]])
+    axes = plots.two_orders({"one": (a, b), "two": (b, b)}).axes
+    assert [one.get_title() for one in axes[:3]] == ["move, then f", "f, then move", "difference"]
+    assert [one.images[0].get_array().tolist() for one in axes[:3]] == [
+        [[4, 1]],
+        [[-1, 1]],
+        [[5, 0]],
+    ]
+    assert [one.images[0].norm.vmax for one in axes] == [4, 4, 4, 1, 1, 1]
+    assert [axes[0].get_ylabel(), axes[3].get_ylabel()] == ["one", "two"]
+
+
+def test_two_orders_refuse_wrong_input(as_installed) -> None:
+    with pytest.raises(ValueError, match="`pairs` must hold numbers"):
+        plots.two_orders({})
+    with pytest.raises(ValueError, match=r"`f` must hold two .* got \(3, 3\) and \(2, 3\)"):
+        plots.two_orders({"f": (torch.eye(3), torch.eye(3)[:2])})
