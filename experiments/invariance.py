@@ -23,7 +23,9 @@ MODELS = {
     "conv_max": partial(digit_reader, "max"),
     "conv_places": partial(digit_reader, "places"),
 }
-RATES = (0.03, 0.1, 0.3)
+# Wide enough that neither the smallest nor the largest wins.
+CONV_RATES = (0.01, 0.03, 0.1, 0.3)
+RATES = dict.fromkeys(MODELS, CONV_RATES) | {"dense": (0.03, 0.1, 0.3, 1.0)}
 MOVED = 2000  # pictures of the test split that are moved by up to FAR pixels
 FAR = 4  # the pixels that MNIST leaves empty around a digit
 
@@ -55,7 +57,7 @@ def orders(model: str) -> dict[str, Order]:
     shuffled = replace(plain, change="pixels shuffled, rate chosen by trials", shuffled=True)
     recipes = {}
     for name, recipe in {model: plain, f"{model}_shuffled": shuffled}.items():
-        for lr in RATES:
+        for lr in RATES[model]:
             trial = replace(recipe, change="trial of a rate, one seed, no test", lr=lr, trial=True)
             recipes[f"trial_{name}_{lr:g}"] = trial
         recipes[name] = replace(recipe, lr=CHOSEN[name])
