@@ -48,7 +48,16 @@ RECIPE = Order(
     one_cycle=True,
     epochs=5,
 )
-CHOSEN = {name: 0.1 for model in MODELS for name in (model, f"{model}_shuffled")}
+CHOSEN = {
+    "dense": 0.3,
+    "dense_shuffled": 0.3,
+    "conv_mean": 0.1,
+    "conv_mean_shuffled": 0.03,
+    "conv_max": 0.1,
+    "conv_max_shuffled": 0.1,
+    "conv_places": 0.03,
+    "conv_places_shuffled": 0.1,
+}
 
 
 def orders(model: str) -> dict[str, Order]:
@@ -64,9 +73,9 @@ def orders(model: str) -> dict[str, Order]:
     return recipes
 
 
-RECIPES: Mapping[str, Order] = {
-    name: recipe for model in MODELS for name, recipe in orders(model).items()
-}
+LADDERS = {name: recipe for model in MODELS for name, recipe in orders(model).items()}
+LONGER = replace(LADDERS["conv_mean_shuffled"], change="four times as many epochs", epochs=20)
+RECIPES: Mapping[str, Order] = {**LADDERS, "conv_mean_shuffled_longer": LONGER}
 
 
 def arrange(data: Dataset, recipe: Order, seed: int) -> Dataset:
