@@ -48,12 +48,13 @@ RECIPE = Order(
     one_cycle=True,
     epochs=5,
 )
+# By the trials; conv_max: 0.1 won, but one of its five seeds never learns (conv_max_fast).
 CHOSEN = {
     "dense": 0.3,
     "dense_shuffled": 0.3,
     "conv_mean": 0.1,
     "conv_mean_shuffled": 0.03,
-    "conv_max": 0.1,
+    "conv_max": 0.03,
     "conv_max_shuffled": 0.1,
     "conv_places": 0.03,
     "conv_places_shuffled": 0.1,
@@ -75,7 +76,12 @@ def orders(model: str) -> dict[str, Order]:
 
 LADDERS = {name: recipe for model in MODELS for name, recipe in orders(model).items()}
 LONGER = replace(LADDERS["conv_mean_shuffled"], change="four times as many epochs", epochs=20)
-RECIPES: Mapping[str, Order] = {**LADDERS, "conv_mean_shuffled_longer": LONGER}
+FAST = replace(LADDERS["conv_max"], change="the rate that won the trials", lr=0.1)
+RECIPES: Mapping[str, Order] = {
+    **LADDERS,
+    "conv_max_fast": FAST,
+    "conv_mean_shuffled_longer": LONGER,
+}
 
 
 def arrange(data: Dataset, recipe: Order, seed: int) -> Dataset:
