@@ -85,10 +85,17 @@ def digit_reader(end: str = "mean") -> nn.Sequential:
         raise ValueError(f"`end` must be one of {', '.join(ENDS)}, got {end!r}")
     places = 7 * 7 if end == "places" else 1
     model = nn.Sequential(
-        *(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Conv2d(16, 32, 3, padding=1), nn.ReLU()),
-        *(ENDS[end](), nn.Flatten(), nn.Linear(32 * places, 10)),
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1),
+        nn.ReLU(),
+        ENDS[end](),
+        nn.Flatten(),
+        nn.Linear(32 * places, 10),
     )
     return init_he(model)
 
