@@ -8,6 +8,7 @@ here touches the list of open figures.
 from cnncourse.plots.curves import (
     layer_scale_curves,
     nonlinearities,
+    sampled,
     seed_strip,
     signals,
     training_curves,
@@ -17,6 +18,7 @@ from cnncourse.plots.images import (
     image_grid,
     kernels,
     picture_and_maps,
+    pictures,
     two_orders,
 )
 from cnncourse.plots.network import network
@@ -31,6 +33,8 @@ __all__ = [
     "network",
     "nonlinearities",
     "picture_and_maps",
+    "pictures",
+    "sampled",
     "seed_strip",
     "signals",
     "training_curves",
