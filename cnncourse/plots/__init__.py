@@ -13,7 +13,14 @@ from cnncourse.plots.curves import (
     signals,
     training_curves,
 )
-from cnncourse.plots.images import feature_maps, image_grid, kernels, picture_and_maps, pictures
+from cnncourse.plots.images import (
+    feature_maps,
+    image_grid,
+    kernels,
+    picture_and_maps,
+    pictures,
+    two_orders,
+)
 from cnncourse.plots.network import network
 from cnncourse.plots.style import Figure
 
@@ -31,4 +38,5 @@ __all__ = [
     "seed_strip",
     "signals",
     "training_curves",
+    "two_orders",
 ]

@@ -11,6 +11,8 @@ from torch import Tensor
 from cnncourse._arguments import check_integer
 from cnncourse.plots.style import SMALL, WIDTH, Figure, check_filled
 
+ORDERS = ("move, then f", "f, then move", "difference")
+
 
 def image_grid(
     images: Float[Tensor, "n 1 h w"], titles: Sequence[str] | None = None, columns: int = 6
@@ -214,6 +216,49 @@ def pictures(named: Mapping[str, Float[Tensor, "_ _"]], columns: int = 3) -> Fig
         shown = picture.detach().cpu().numpy()
         axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         axes.set_title(name, size=SMALL, pad=3)
+    return figure
+
+
+def two_orders(
+    pairs: Mapping[str, tuple[Float[Tensor, "_ _"], Float[Tensor, "_ _"]]],
+) -> Figure:
+    """Draw f(T x), T f(x) and their difference, one row a function: zero is mid-grey.
+
+    Parameters
+    ----------
+    pairs : mapping from name to two tensors, float, (h, w)
+        f(T x) and T f(x). The three pictures of a row share one scale.
+
+    Returns
+    -------
+    Figure
+        With three axes a row.
+
+    Raises
+    ------
+    ValueError
+        If there is no pair, or the two of a pair differ in shape or have not two dimensions.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = torch.eye(3)
+    >>> len(two_orders({"roll": (x, x.roll(1, 0))}).axes)
+    3
+    """
+    check_filled("pairs", pairs)
+    figure = Figure(figsize=(WIDTH, 1.55 * len(pairs) + 0.25), layout="constrained")
+    for row, (name, (a, b)) in enumerate(pairs.items()):
+        if a.shape != b.shape or a.ndim != 2:
+            shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
+            raise ValueError(f"`{name}` must hold two tensors of one shape (h, w), got {shapes}")
+        norm = CenteredNorm(halfrange=max(a.abs().max().item(), b.abs().max().item()) or 1)
+        for column, (title, value) in enumerate(zip(ORDERS, (a, b, a - b), strict=True)):
+            axes = figure.add_subplot(len(pairs), 3, 3 * row + column + 1)
+            axes.imshow(value.detach().cpu().numpy(), cmap="gray", norm=norm)
+            axes.set(xticks=[], yticks=[])
+            axes.set_title(title if row == 0 else "", size=SMALL)
+            axes.set_ylabel(name if column == 0 else "", size=SMALL)
     return figure
 
 

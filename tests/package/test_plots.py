@@ -42,6 +42,7 @@ EVERY = {
     "signals": lambda: plots.signals({"a": (0, PICTURES[0, 0, 0]), "b": (3, PICTURES[1, 0, 0])}),
     "pictures": lambda: plots.pictures({"a": PICTURES[0, 0], "b": PICTURES[1, 0, :2, :3]}),
     "sampled": lambda: plots.sampled({"one": torch.sin, "two": torch.cos}, pixels=8, step=2),
+    "two_orders": lambda: plots.two_orders({"a": (PICTURES[0, 0], PICTURES[1, 0])}),
     "picture_and_maps": lambda: plots.picture_and_maps(PICTURES[0, 0], {"a": PICTURES[1, 0, :2]}),
 }
 
@@ -322,3 +323,23 @@ def test_sampled_refuses_wrong_input() -> None:
         plots.sampled({}, pixels=4, step=2)
     with pytest.raises(ValueError, match="`step`"):
         plots.sampled({"one": torch.sin}, pixels=4, step=0)
+
+
+def test_two_orders_draw_the_difference_on_the_scale_of_its_row() -> None:
+    a, b = torch.tensor([[4.0, 1.0]]), torch.tensor([[-1.0, 1.0]])
+    axes = plots.two_orders({"one": (a, b), "two": (b, b)}).axes
+    assert [one.get_title() for one in axes[:3]] == ["move, then f", "f, then move", "difference"]
+    assert [one.images[0].get_array().tolist() for one in axes[:3]] == [
+        [[4, 1]],
+        [[-1, 1]],
+        [[5, 0]],
+    ]
+    assert [one.images[0].norm.vmax for one in axes] == [4, 4, 4, 1, 1, 1]
+    assert [axes[0].get_ylabel(), axes[3].get_ylabel()] == ["one", "two"]
+
+
+def test_two_orders_refuse_wrong_input(as_installed) -> None:
+    with pytest.raises(ValueError, match="`pairs` must hold numbers"):
+        plots.two_orders({})
+    with pytest.raises(ValueError, match=r"`f` must hold two .* got \(3, 3\) and \(2, 3\)"):
+        plots.two_orders({"f": (torch.eye(3), torch.eye(3)[:2])})
