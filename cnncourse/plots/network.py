@@ -157,7 +157,8 @@ def _units(axes: Axes, centres: Sequence[float], level: int, seen: set[int]) -> 
     """Draw one level: squares for pixels, dots for units, filled where the unit depends on them."""
     fill = [COLOURS[0] if u in seen else "white" for u in range(len(centres))]
     marker = "o" if level else "s"
-    axes.scatter(centres, [level] * len(centres), 34, fill, marker, edgecolors="grey", zorder=2)
+    level_line = [level] * len(centres)
+    axes.scatter(centres, level_line, 34, fill, marker=marker, edgecolors="grey", zorder=2)
     name = f"layer {level}" if level else f"{len(centres)} pixels"
     axes.annotate(name, (1.02, level), xycoords=axes.get_yaxis_transform(), va="center", size=SMALL)
 
