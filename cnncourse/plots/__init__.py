@@ -8,6 +8,7 @@ here touches the list of open figures.
 from cnncourse.plots.curves import (
     layer_scale_curves,
     nonlinearities,
+    sampled,
     seed_strip,
     signals,
     training_curves,
@@ -18,6 +19,7 @@ from cnncourse.plots.images import (
     kernels,
     matrices,
     picture_and_maps,
+    pictures,
 )
 from cnncourse.plots.network import cone, network
 from cnncourse.plots.style import Figure
@@ -33,6 +35,8 @@ __all__ = [
     "network",
     "nonlinearities",
     "picture_and_maps",
+    "pictures",
+    "sampled",
     "seed_strip",
     "signals",
     "training_curves",
