@@ -17,19 +17,22 @@ from cnncourse.plots.images import (
     feature_maps,
     image_grid,
     kernels,
+    matrices,
     picture_and_maps,
     pictures,
     two_orders,
 )
-from cnncourse.plots.network import network
+from cnncourse.plots.network import cone, network
 from cnncourse.plots.style import Figure
 
 __all__ = [
     "Figure",
+    "cone",
     "feature_maps",
     "image_grid",
     "kernels",
     "layer_scale_curves",
+    "matrices",
     "network",
     "nonlinearities",
     "picture_and_maps",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+import torch
 from jaxtyping import Float
-from matplotlib.colors import CenteredNorm
+from matplotlib.colors import CenteredNorm, Normalize
 from torch import Tensor
 
 from cnncourse._arguments import check_integer
@@ -280,4 +282,55 @@ def _tiles(
         axes.imshow(picture.numpy(), interpolation="nearest", **drawing)
         axes.set_axis_off()
         axes.set_title(titles[i] if titles is not None else "", size=SMALL, pad=3)
+    return figure
+
+
+def matrices(layers: Mapping[str, Float[Tensor, "out_h_out_w h_w"]]) -> Figure:
+    """Draw layers as matrices, one below the other: a row for each output, a column for each pixel.
+
+    A weight of exactly 0 is left white, like the paper: it is a connection that is not there. The
+    others share one scale, dark for the smallest and light for the largest.
+
+    Parameters
+    ----------
+    layers : mapping from name to Tensor, float, (out_h * out_w, h * w)
+        Such as ``conv_matrix(kernel, (h, w)).to_dense()``; each has a weight that is not 0.
+
+    Returns
+    -------
+    Figure
+        With one axes for each layer, and a colour bar.
+
+    Raises
+    ------
+    ValueError
+        If there is no layer, one has not two dimensions, or one has no weight but 0.
+
+    Examples
+    --------
+    >>> import torch
+    >>> figure = matrices({"dense": torch.ones(4, 9), "diagonal": torch.eye(9)})
+    >>> [axes.get_title(loc="left") for axes in figure.axes[:2]]
+    ['dense', 'diagonal']
+    """
+    check_filled("layers", layers)
+    for name, matrix in layers.items():
+        if matrix.ndim != 2 or not matrix.any():
+            shape = tuple(matrix.shape)
+            raise ValueError(
+                f"`layers` must hold weights in two dimensions, got {shape} for {name!r}"
+            )
+    weights = torch.cat([matrix[matrix != 0] for matrix in layers.values()]).detach().cpu()
+    norm = Normalize(weights.min().item(), weights.max().item())
+    heights = [WIDTH * len(matrix) / matrix.shape[1] for matrix in layers.values()]
+    figure = Figure(figsize=(WIDTH, 0.85 * sum(heights) + 0.45 * len(layers)), layout="constrained")
+    column = figure.subplots(len(layers), squeeze=False, height_ratios=heights)[:, 0]
+    for axes, (name, matrix) in zip(column, layers.items(), strict=True):
+        drawn = np.ma.masked_equal(matrix.detach().cpu().numpy(), 0)
+        mesh = axes.pcolormesh(drawn, cmap="cividis", norm=norm, edgecolors="0.88", linewidth=0.3)
+        axes.set(aspect="equal", xticks=[], yticks=[], ylabel="outputs")
+        axes.invert_yaxis()
+        axes.set_title(name, size=SMALL, loc="left")
+    column[-1].set_xlabel("pixels, row by row")
+    figure.colorbar(mesh, ax=list(column), label="weight", shrink=0.6, aspect=30)
     return figure

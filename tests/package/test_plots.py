@@ -40,6 +40,8 @@ EVERY = {
     "nonlinearities": lambda: plots.nonlinearities({"sigmoid": torch.sigmoid, "ReLU": torch.relu}),
     "network": lambda: plots.network(layer_table(LeNet(), (1, 28, 28))),
     "signals": lambda: plots.signals({"a": (0, PICTURES[0, 0, 0]), "b": (3, PICTURES[1, 0, 0])}),
+    "matrices": lambda: plots.matrices({"a": torch.ones(2, 3), "b": torch.eye(3)}),
+    "cone": lambda: plots.cone([(3, 1), (3, 2)], PICTURES[:2, 0].flatten()[:11]),
     "pictures": lambda: plots.pictures({"a": PICTURES[0, 0], "b": PICTURES[1, 0, :2, :3]}),
     "sampled": lambda: plots.sampled({"one": torch.sin, "two": torch.cos}, pixels=8, step=2),
     "two_orders": lambda: plots.two_orders({"a": (PICTURES[0, 0], PICTURES[1, 0])}),
@@ -190,6 +192,39 @@ def test_network_draws_each_shape_once_and_maps_by_their_size() -> None:
     assert len(axes.patches) == 1 + 4 * 4 + 4
 
 
+def test_matrices_leave_what_is_zero_white_and_share_one_scale() -> None:
+    low, high = torch.tensor([[1.0, 0, 2], [0, -3, 0]]), torch.tensor([[0.0, 5, 4]])
+    *panels, bar = plots.matrices({"low": low.requires_grad_(), "high": high}).axes
+    first, second = (axes.collections[0] for axes in panels)
+    assert first.get_array().mask.tolist() == [[False, True, False], [True, False, True]]
+    assert second.get_array().compressed().tolist() == [5, 4]
+    assert first.get_clim() == second.get_clim() == (-3, 5)
+    # The first output stands at the top, as in a formula.
+    assert all(axes.yaxis_inverted() for axes in panels)
+    assert bar.get_ylabel() == "weight"
+
+
+def test_cone_fills_what_the_unit_depends_on() -> None:
+    gradient = torch.tensor([0.0, 0, 1, 1, 2, 1, 2, 1, 1, 0, 0]).requires_grad_()
+    units, bars = plots.cone([(3, 1), (3, 2)], gradient).axes
+    dots = [c for c in units.collections if c.get_offsets().size > 2]
+    filled = [[colour[0] < 0.5 for colour in c.get_facecolors()] for c in dots]
+    # Layer 2 has four units on the nine of layer 1; the middle one, number 2, begins at unit 4.
+    assert [sum(level) for level in filled] == [1, 3, 5]
+    assert [level.index(True) for level in filled] == [2, 4, 4]
+    assert [len(level) for level in filled] == [4, 9, 11]
+    assert dots[0].get_offsets()[:, 0].tolist() == [2, 4, 6, 8]
+    lines = [len(c.get_segments()) for c in units.collections if c not in dots]
+    assert lines == [3, 9]
+    assert [bar.get_height() for bar in bars.patches] == gradient.tolist()
+
+
+def test_cone_takes_the_unit_that_is_asked_for() -> None:
+    units, _ = plots.cone([(3, 2)], torch.ones(7), unit=0).axes
+    pixels = units.collections[-1]
+    assert [colour[0] < 0.5 for colour in pixels.get_facecolors()] == [True] * 3 + [False] * 4
+
+
 def test_image_grid_draws_each_image_where_it_belongs() -> None:
     figure = plots.image_grid(PICTURES, list("abcde"), columns=3)
     assert [axes.get_title() for axes in figure.axes] == list("abcde")
@@ -229,6 +264,11 @@ BAD = [
     (lambda: plots.layer_scale_curves({"a": SCALES}, "x"), "`measure` must be one of activation"),
     (lambda: plots.layer_scale_curves({"a": SCALES, "b": SCALES[:2]}), "the same layers, got"),
     (lambda: plots.layer_scale_curves({"a": SCALES[1:2]}, "weight_gradient"), "got none for .'a'"),
+    (lambda: plots.matrices({}), "`layers` must hold .* got none for any"),
+    (lambda: plots.matrices({"a": torch.zeros(2, 3)}), r"weights .* got \(2, 3\) for 'a'"),
+    (lambda: plots.cone([], torch.ones(7)), "at least one layer"),
+    (lambda: plots.cone([(3, 1)] * 4, torch.ones(7)), "a window of 3 over 1 units"),
+    (lambda: plots.cone([(3, 1)], torch.ones(7), unit=5), "must lie in 0 to 4, got 5"),
     (lambda: plots.nonlinearities({}), "`functions` must hold .* got none for any"),
     (lambda: plots.seed_strip({"a": [0.1], "b": []}), r"`values` must hold .* \['b'\]"),
     (lambda: plots.image_grid(PICTURES, ["a"]), "`titles` must be 5, one for each image, got 1"),
