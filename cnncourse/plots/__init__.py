@@ -1,8 +1,8 @@
 """One function a figure, drawn with matplotlib's objects and returned, never shown.
 
-Figures stand by kind: ``curves``, ``images``, ``network``; what they share is in ``style``. A
-chapter calls ``plots.name``. Importing this package changes no setting of matplotlib, and nothing
-here touches the list of open figures.
+Figures stand by kind: ``curves``, ``images``, ``network``, ``windows``; what they share is in
+``style``. A chapter calls ``plots.name``. Importing this package changes no setting of matplotlib,
+and nothing here touches the list of open figures.
 """
 
 from cnncourse.plots.curves import (
@@ -15,6 +15,7 @@ from cnncourse.plots.curves import (
 from cnncourse.plots.images import feature_maps, image_grid, kernels, picture_and_maps
 from cnncourse.plots.network import network
 from cnncourse.plots.style import Figure
+from cnncourse.plots.windows import usage_maps, window_rows
 
 __all__ = [
     "Figure",
@@ -28,4 +29,6 @@ __all__ = [
     "seed_strip",
     "signals",
     "training_curves",
+    "usage_maps",
+    "window_rows",
 ]
