@@ -40,7 +40,7 @@ def window_rows(
     --------
     >>> axes = window_rows(8, kernel_size=3, stride=2).axes[0]
     >>> axes.get_title()
-    '⌊(8 + 2·0 − 1·(3 − 1) − 1) / 2⌋ + 1 = ⌊5 / 2⌋ + 1 = 3'
+    '⌊(8 + 2·0 − 3) / 2⌋ + 1 = ⌊5 / 2⌋ + 1 = 3'
     """
     check_integer("size", size, 1)
     window = Window.read(kernel_size, stride, padding, dilation)
@@ -58,12 +58,11 @@ def window_rows(
 
 
 def _law(axis: Axis, size: int) -> str:
-    """Write the output law with its numbers."""
+    """Write the output law with its numbers; d (k - 1) + 1 is k without dilation."""
     k, s, p, d = axis.kernel, axis.stride, axis.before, axis.dilation
+    span = f"{k}" if d == 1 else f"{d}·({k} − 1) − 1"
     room = axis.padded(size) - axis.span
-    return (
-        f"⌊({size} + 2·{p} − {d}·({k} − 1) − 1) / {s}⌋ + 1 = ⌊{room} / {s}⌋ + 1 = {axis.out(size)}"
-    )
+    return f"⌊({size} + 2·{p} − {span}) / {s}⌋ + 1 = ⌊{room} / {s}⌋ + 1 = {axis.out(size)}"
 
 
 def _draw_pixels(axes: Axes, axis: Axis, size: int) -> None:

@@ -307,7 +307,7 @@ def test_window_rows_fill_what_each_window_sees() -> None:
     axes = plots.window_rows(8, kernel_size=3, stride=2).axes[0]
     assert filled_boxes(axes) == {1: [0, 1, 2], 2: [2, 3, 4], 3: [4, 5, 6]}
     assert hatched_boxes(axes) == [(7, 0)]
-    assert axes.get_title() == "⌊(8 + 2·0 − 1·(3 − 1) − 1) / 2⌋ + 1 = ⌊5 / 2⌋ + 1 = 3"
+    assert axes.get_title() == "⌊(8 + 2·0 − 3) / 2⌋ + 1 = ⌊5 / 2⌋ + 1 = 3"
     words = [text.get_text() for text in axes.texts]
     assert [word for word in words if not word.isdigit()] == [
         *("window 0", "window 1", "window 2"),
@@ -323,6 +323,9 @@ def test_window_rows_leave_padding_empty_and_gaps_unseen() -> None:
     axes = plots.window_rows(8, kernel_size=3, stride=3, padding=1, dilation=2).axes[0]
     assert filled_boxes(axes) == {1: [1, 3], 2: [2, 4, 6]}  # the first window begins outside
     assert hatched_boxes(axes) == [(0, 0), (5, 0), (7, 0)]
+    assert axes.get_title() == "⌊(8 + 2·1 − 2·(3 − 1) − 1) / 3⌋ + 1 = ⌊5 / 3⌋ + 1 = 2"
+    both_ends = plots.window_rows(3, kernel_size=2, padding=1).axes[0]
+    assert filled_boxes(both_ends) == {1: [0], 2: [0, 1], 3: [1, 2], 4: [2]}
     dashed = [box for box in axes.patches if box.get_linestyle() in (":", "dotted")]
     assert [round(box.get_x() + box.get_width() / 2) for box in dashed] == [-1, 8]
 
