@@ -252,11 +252,13 @@ def test_plots_name_the_bad_argument(draw, message: str) -> None:
 
 def test_signals_start_at_their_time_and_dots_have_no_line() -> None:
     curves = {"readings": (0, torch.tensor([1.0, 5.0, 2.0])), "mean": (1, torch.tensor([3.0, 4.0]))}
-    readings, mean = plots.signals(curves, dots="readings", label="position").axes[0].lines
+    figure = plots.signals(curves, dots="readings", label="position", along="hour")
+    readings, mean = figure.axes[0].lines
     assert mean.get_xydata().tolist() == [[1, 3], [2, 4]]
     assert readings.get_xydata().tolist() == [[0, 1], [1, 5], [2, 2]]
     assert (readings.get_linestyle(), mean.get_linestyle()) == ("None", "--")
     assert readings.axes.get_ylabel() == "position"
+    assert readings.axes.get_xlabel() == "hour"
 
 
 def test_signals_refuse_wrong_input() -> None:
