@@ -8,11 +8,12 @@ and nothing here touches the list of open figures.
 from cnncourse.plots.curves import (
     layer_scale_curves,
     nonlinearities,
+    sampled,
     seed_strip,
     signals,
     training_curves,
 )
-from cnncourse.plots.images import feature_maps, image_grid, kernels, picture_and_maps
+from cnncourse.plots.images import feature_maps, image_grid, kernels, picture_and_maps, pictures
 from cnncourse.plots.network import network
 from cnncourse.plots.style import Figure
 from cnncourse.plots.windows import usage_maps, window_rows
@@ -26,6 +27,8 @@ __all__ = [
     "network",
     "nonlinearities",
     "picture_and_maps",
+    "pictures",
+    "sampled",
     "seed_strip",
     "signals",
     "training_curves",
