@@ -24,6 +24,7 @@ from cnncourse.plots.images import (
 )
 from cnncourse.plots.network import cone, network
 from cnncourse.plots.style import Figure
+from cnncourse.plots.windows import usage_maps, window_rows
 
 __all__ = [
     "Figure",
@@ -42,4 +43,6 @@ __all__ = [
     "signals",
     "training_curves",
     "two_orders",
+    "usage_maps",
+    "window_rows",
 ]

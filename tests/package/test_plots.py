@@ -16,6 +16,7 @@ from PIL import Image
 from cnncourse import plots
 from cnncourse.layer_table import layer_table
 from cnncourse.lenet import LayerScale, LeNet, layer_scales
+from cnncourse.padding_stride import usage_count
 from cnncourse.training import Epoch, Evaluation, History
 
 RUN = History(
@@ -46,6 +47,8 @@ EVERY = {
     "sampled": lambda: plots.sampled({"one": torch.sin, "two": torch.cos}, pixels=8, step=2),
     "two_orders": lambda: plots.two_orders({"a": (PICTURES[0, 0], PICTURES[1, 0])}),
     "picture_and_maps": lambda: plots.picture_and_maps(PICTURES[0, 0], {"a": PICTURES[1, 0, :2]}),
+    "window_rows": lambda: plots.window_rows(8, kernel_size=3, stride=2, padding=1),
+    "usage_maps": lambda: plots.usage_maps({"a": usage_count(5, 3, stride=2, padding=1)}),
 }
 
 
@@ -292,11 +295,13 @@ def test_plots_name_the_bad_argument(draw, message: str) -> None:
 
 def test_signals_start_at_their_time_and_dots_have_no_line() -> None:
     curves = {"readings": (0, torch.tensor([1.0, 5.0, 2.0])), "mean": (1, torch.tensor([3.0, 4.0]))}
-    readings, mean = plots.signals(curves, dots="readings", label="position").axes[0].lines
+    figure = plots.signals(curves, dots="readings", label="position", along="hour")
+    readings, mean = figure.axes[0].lines
     assert mean.get_xydata().tolist() == [[1, 3], [2, 4]]
     assert readings.get_xydata().tolist() == [[0, 1], [1, 5], [2, 2]]
     assert (readings.get_linestyle(), mean.get_linestyle()) == ("None", "--")
     assert readings.axes.get_ylabel() == "position"
+    assert readings.axes.get_xlabel() == "hour"
 
 
 def test_signals_refuse_wrong_input() -> None:
@@ -383,3 +388,65 @@ def test_two_orders_refuse_wrong_input(as_installed) -> None:
         plots.two_orders({})
     with pytest.raises(ValueError, match=r"`f` must hold two .* got \(3, 3\) and \(2, 3\)"):
         plots.two_orders({"f": (torch.eye(3), torch.eye(3)[:2])})
+
+
+def filled_boxes(axes) -> dict[float, list[float]]:
+    """Return the pixels that each row of boxes fills in blue, by the height of the row."""
+    rows = {}
+    for box in axes.patches:
+        if mpl.colors.to_hex(box.get_facecolor()) == plots.style.COLOURS[0].lower():
+            x, y = (side + box.get_width() / 2 for side in box.get_xy())
+            rows.setdefault(round(y), []).append(round(x))
+    return rows
+
+
+def hatched_boxes(axes) -> list[tuple[int, int]]:
+    """Return column and row of each hatched box."""
+    boxes = [box for box in axes.patches if box.get_hatch()]
+    return [tuple(round(side + box.get_width() / 2) for side in box.get_xy()) for box in boxes]
+
+
+def test_window_rows_fill_what_each_window_sees() -> None:
+    axes = plots.window_rows(8, kernel_size=3, stride=2).axes[0]
+    assert filled_boxes(axes) == {1: [0, 1, 2], 2: [2, 3, 4], 3: [4, 5, 6]}
+    assert hatched_boxes(axes) == [(7, 0)]
+    assert axes.get_title() == "⌊(8 + 2·0 − 3) / 2⌋ + 1 = ⌊5 / 2⌋ + 1 = 3"
+    words = [text.get_text() for text in axes.texts]
+    assert [word for word in words if not word.isdigit()] == [
+        *("window 0", "window 1", "window 2"),
+        *("pixel", "used"),
+    ]
+    # Each pixel, and below it how many windows see it.
+    counts = [1, 1, 2, 1, 2, 1, 1, 0]
+    pairs = [str(number) for pixel in enumerate(counts) for number in pixel]
+    assert [word for word in words if word.isdigit()] == pairs
+
+
+def test_window_rows_leave_padding_empty_and_gaps_unseen() -> None:
+    axes = plots.window_rows(8, kernel_size=3, stride=3, padding=1, dilation=2).axes[0]
+    assert filled_boxes(axes) == {1: [1, 3], 2: [2, 4, 6]}  # the first window begins outside
+    assert hatched_boxes(axes) == [(0, 0), (5, 0), (7, 0)]
+    assert axes.get_title() == "⌊(8 + 2·1 − 2·(3 − 1) − 1) / 3⌋ + 1 = ⌊5 / 3⌋ + 1 = 2"
+    both_ends = plots.window_rows(3, kernel_size=2, padding=1).axes[0]
+    assert filled_boxes(both_ends) == {1: [0], 2: [0, 1], 3: [1, 2], 4: [2]}
+    dashed = [box for box in axes.patches if box.get_linestyle() in (":", "dotted")]
+    assert [round(box.get_x() + box.get_width() / 2) for box in dashed] == [-1, 8]
+
+
+def test_usage_maps_write_every_count_and_hatch_the_zeros() -> None:
+    counts = torch.tensor([[1, 0, 12], [2, 3, 0]])
+    full, half = plots.usage_maps({"a": counts, "b": counts // 2}).axes
+    words = [(text.get_position(), text.get_text()) for text in full.texts]
+    places = [((j, i), str(counts[i, j].item())) for i in range(2) for j in range(3)]
+    assert words == places
+    assert hatched_boxes(full) == [(1, 0), (2, 1)]
+    assert full.images[0].get_clim() == half.images[0].get_clim() == (-6, 12)
+
+
+def test_figures_of_windows_refuse_wrong_input() -> None:
+    with pytest.raises(ValueError, match="`kernel_size`"):
+        plots.window_rows(2, kernel_size=3)
+    with pytest.raises(ValueError, match="`size`"):
+        plots.window_rows(0, kernel_size=1)
+    with pytest.raises(ValueError, match="`maps` must hold numbers"):
+        plots.usage_maps({})
