@@ -22,6 +22,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 WIDTH = 5.2  # inches of a whole figure: at the width of a phone, SMALL is still read
 SMALL = 9  # points; no text of a figure is smaller
 DPI = 120  # of a page; drawn at twice that, so that a figure is sharp on a fine screen
+PALETTE_FITS = 8192  # colours; a photograph has more, and looks wrong in 256 of them
 NAME_HEIGHT = 0.07  # of the axes, for one line of small text
 
 
@@ -31,9 +32,10 @@ class Figure(BaseFigure):
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         drawn, stored = io.BytesIO(), io.BytesIO()
         self.savefig(drawn, format="png", dpi=2 * DPI)
-        # The 256 colours that cover the figure best: a third of the bytes, no difference to see.
         image = Image.open(drawn).convert("RGB")
-        image = image.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        if image.getcolors(PALETTE_FITS):
+            # The 256 colours that cover the figure best: a third of the bytes, no difference to see.
+            image = image.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
         image.save(stored, format="png", optimize=True)
         return stored.getvalue(), {"width": image.width // 2}
 
