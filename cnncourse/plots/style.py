@@ -34,7 +34,7 @@ class Figure(BaseFigure):
         self.savefig(drawn, format="png", dpi=2 * DPI)
         image = Image.open(drawn).convert("RGB")
         if image.getcolors(PALETTE_FITS):
-            # The 256 colours that cover the figure best: a third of the bytes, no difference to see.
+            # The 256 colours that cover it best: a third of the bytes, no difference to see.
             image = image.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
         image.save(stored, format="png", optimize=True)
         return stored.getvalue(), {"width": image.width // 2}

@@ -314,7 +314,9 @@ def test_layer_prices_are_those_of_the_layer_table() -> None:
 def test_layer_prices_refuse_wrong_input() -> None:
     with pytest.raises(ValueError, match="`layers` must hold numbers for each name"):
         plots.layer_prices({}, (4, 5, 6))
-    with pytest.raises(ValueError, match="(?s)`layers` must hold stacks of nn.Conv2d, got .*'act'"):
+    with pytest.raises(
+        ValueError, match=r"(?s)`layers` must hold stacks of nn.Conv2d, got .*'act'"
+    ):
         plots.layer_prices({"act": nn.Sequential(nn.ReLU())}, (4, 5, 6))
 
 

@@ -578,8 +578,8 @@ GROUPED_CONV2D = Exercise(
             lambda x, weight, groups, layer: _gathered(_grouped(x, weight, groups), groups),
         ),
         Mistake(
-            "The groups are stacked on an axis of their own; put their channels into one axis, with "
-            "`torch.cat`.",
+            "The groups are stacked on an axis of their own; put their channels into one axis, "
+            "with `torch.cat`.",
             lambda x, weight, groups, layer: _grouped(x, weight, groups).unflatten(1, (groups, -1)),
         ),
         Mistake(
@@ -592,8 +592,8 @@ GROUPED_CONV2D = Exercise(
     hints=(
         "With 4 channels, 2 groups and 6 kernels: which channels and which kernels belong to the "
         "first group? How many output channels does it give?",
-        "Cut x along its channels into `groups` equal pieces, and weight along its first axis. Each "
-        "piece of x goes with one piece of weight, as a layer of its own.",
+        "Cut x along its channels into `groups` equal pieces, and weight along its first axis. "
+        "Each piece of x goes with one piece of weight, as a layer of its own.",
         "pairs = zip(x.chunk(groups, dim=1), weight.chunk(groups)), then torch.cat([layer(*pair) "
         "for pair in pairs], dim=1).",
     ),
@@ -613,7 +613,7 @@ def separable(c_in: int, c_out: int, k: int, h_out: int, w_out: int) -> tuple[in
 
 
 def sizes_of_pairs(random: Generator) -> list[Case]:
-    """A pair to count by hand, one of the chapter, one of primes, three drawn ones."""
+    """Give two pairs to count by hand, one of the chapter, one of primes, three drawn ones."""
     drawn = torch.randint(2, 10, (3, 5), generator=random).tolist()
     return [
         Case(1, 2, 2, 1, 1),
@@ -624,19 +624,19 @@ def sizes_of_pairs(random: Generator) -> list[Case]:
     ]
 
 
-def _pair(cost: Callable, share: Callable | None = None) -> Callable:
-    """Make an answer with another count, and the share that follows from it or another one."""
+def _counted(cost: Callable) -> Callable:
+    """Make an answer with another count."""
+    return lambda *sizes: (cost(*sizes), separable(*sizes)[1])
 
-    def wrong(i: int, o: int, k: int, h: int, w: int) -> tuple:
-        full = i * o * k * k * h * w
-        count = cost(i, o, k, h, w)
-        return count, (share(count, full) if share else count / full)
+
+def _shared(change: Callable) -> Callable:
+    """Make an answer with another share."""
+
+    def wrong(*sizes: int) -> tuple:
+        count, share = separable(*sizes)
+        return count, change(share)
 
     return wrong
-
-
-def _of_pair(i: int, o: int, k: int, h: int, w: int) -> int:
-    return separable(i, o, k, h, w)[0]
 
 
 SEPARABLE_COST = Exercise(
@@ -654,53 +654,56 @@ SEPARABLE_COST = Exercise(
     mistakes=(
         Mistake(
             "The 1×1 layer is missing.",
-            _pair(lambda i, o, k, h, w: i * k * k * h * w),
+            _counted(lambda i, o, k, h, w: i * k * k * h * w),
         ),
         Mistake(
             "The depthwise layer is missing.",
-            _pair(lambda i, o, k, h, w: i * o * h * w),
+            _counted(lambda i, o, k, h, w: i * o * h * w),
         ),
         Mistake(
-            "The depthwise layer has a kernel for each input channel, and gives c_in maps: no c_out "
-            "there.",
-            _pair(lambda i, o, k, h, w: (o * k * k + i * o) * h * w),
+            "The depthwise layer has one kernel for each input channel, and gives c_in maps: there "
+            "is no c_out in it.",
+            _counted(lambda i, o, k, h, w: (o * k * k + i * o) * h * w),
+        ),
+        Mistake(
+            "The first layer is a full one; a depthwise kernel sees one channel.",
+            _counted(lambda i, o, k, h, w: (i * i * k * k + i * o) * h * w),
         ),
         Mistake(
             "The kernel counts as k; it has k rows and k columns.",
-            _pair(
-                lambda i, o, k, h, w: (i * k + i * o) * h * w,
-            ),
+            _counted(lambda i, o, k, h, w: (i * k + i * o) * h * w),
         ),
         Mistake(
             "The places are missing: every weight is used h_out * w_out times.",
-            _pair(
-                lambda i, o, k, h, w: i * k * k + i * o,
-                lambda count, full: count / full,
-            ),
+            _counted(lambda i, o, k, h, w: i * k * k + i * o),
         ),
         Mistake(
             "The two layers are multiplied; they follow each other, so their work adds up.",
-            _pair(lambda i, o, k, h, w: i * k * k * i * o * h * w),
+            _counted(lambda i, o, k, h, w: i * k * k * i * o * h * w),
         ),
         Mistake(
-            "The share is upside down: the pair's multiply-adds are divided by those of the full "
+            "These are the multiply-adds of the full layer.",
+            _counted(lambda i, o, k, h, w: i * o * k * k * h * w),
+        ),
+        Mistake(
+            "The share is upside down: divide the multiply-adds of the pair by those of the full "
             "layer.",
-            _pair(_of_pair, lambda count, full: full / count),
+            _shared(lambda share: 1 / share),
         ),
         Mistake(
             "This is the share that is saved; return the one that is left.",
-            _pair(_of_pair, lambda count, full: 1 - count / full),
+            _shared(lambda share: 1 - share),
         ),
         Mistake(
             "The share is in percent; return a number such as 0.25.",
-            _pair(_of_pair, lambda count, full: 100 * count / full),
+            _shared(lambda share: 100 * share),
         ),
     ),
     hints=(
         "How many products does one output of the depthwise layer add up? How many outputs has it?",
         "The same two questions for the 1×1 layer. Then add the two counts.",
-        "multiply_adds = h_out * w_out * c_in * (k * k + c_out); the full layer has h_out * w_out * "
-        "c_in * c_out * k * k.",
+        "multiply_adds = h_out * w_out * c_in * (k * k + c_out); the full layer has h_out * w_out "
+        "* c_in * c_out * k * k.",
     ),
 )
 
