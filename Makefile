@@ -15,7 +15,7 @@ EXPERIMENTS ?=
 SINCE ?=
 START := $(shell date +%s)
 
-.PHONY: help book lint check test lab notebooks exercises mutants record bench lock repository clean
+.PHONY: help book lint check test lab notebooks claims exercises mutants record bench lock repository clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ notebooks: $(VENV)/ready ## execute book/NN_topic.md, and write the learners' no
 	$(BIN)/python -m tools.notebooks $(CHAPTERS)
 	$(BIN)/python -m tools.learn
 
+claims: $(VENV)/ready ## run the chapters and write book/claims.md: what each number in the text rests on
+	$(BIN)/python -m tools.claims
+
 exercises: $(VENV)/ready ## write the learners' and the instructors' notebooks from exercises/ (CHAPTERS="exercises/03_...md" for one)
 	$(BIN)/python -m tools.exercises $(CHAPTERS)
 
@@ -56,6 +59,7 @@ mutants: $(VENV)/ready ## count the wrong answers that each exercise's check rej
 
 record: $(VENV)/ready ## do the recorded trainings that are missing (EXPERIMENTS=lenet for one chapter)
 	$(BIN)/python -m experiments $(EXPERIMENTS)
+	$(BIN)/python -m experiments.weights
 
 bench: $(VENV)/ready ## time operators and training beside torch and d2l, and the grading of a class
 	$(BIN)/python -m benchmarks.operators

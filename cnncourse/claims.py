@@ -9,14 +9,32 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from typing import NamedTuple
 
-__all__ = ["cites", "numbers_in", "says"]
+__all__ = ["Claim", "cites", "made", "numbers_in", "says"]
 
 # Digits behind a letter (`conv2d`, `C3`) or a letter and a hyphen (`LeNet-5`) belong to a name.
 NUMBER = re.compile(
     r"(?<!\w)(?<![A-Za-z]-)(?:(?<!\d)[-−])?"
     r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?(?:e-?\d+)?|\.\d+)"
 )
+
+
+class Claim(NamedTuple):
+    """A phrase of the text, and what its numbers rest on: values, or a source."""
+
+    phrase: str
+    values: tuple[float, ...] = ()
+    within: float | None = None
+    source: str = ""
+
+
+_made: list[Claim] = []
+
+
+def made() -> list[Claim]:
+    """List the claims that held so far, in order; `make claims` asks each chapter at its end."""
+    return list(_made)
 
 
 def numbers_in(text: str) -> list[str]:
@@ -57,6 +75,7 @@ def says(phrase: str, *values: float | int, within: float | int | None = None) -
         if not abs(measured - float(stated)) <= allowed:
             shown = f"{measured:g} %" if is_percentage else f"{value}"
             raise AssertionError(f"the text says {phrase!r}, but the value is {shown}")
+    _made.append(Claim(phrase, tuple(map(float, values)), within))
 
 
 def cites(phrase: str, source: str) -> None:
@@ -72,3 +91,4 @@ def cites(phrase: str, source: str) -> None:
         raise ValueError(f"{phrase!r} holds no number to cite")
     if not source:
         raise ValueError("`source` must be a key of book/references.bib, got ''")
+    _made.append(Claim(phrase, source=source))

@@ -54,18 +54,29 @@ def learners_version(notebook: NotebookNode, page: str) -> NotebookNode:
 
 
 def code(cell: NotebookNode, page: str, asked: bool) -> list[NotebookNode]:
-    """Copy a code cell, with the time that it takes before it and its caption behind it.
+    """Copy a code cell, with a word on the wait before it and its caption behind it.
 
     Where the text has just asked for a guess, what came out is left away.
     """
     copy = nbformat.v4.new_code_cell(cell.source, outputs=[] if asked else cell.outputs)
     if FAILS in cell.metadata.get("tags", ()):
         copy.metadata.tags = [FAILS]
-    time = cell.metadata.get("time")
-    before = [nbformat.v4.new_markdown_cell(f"*The next cell takes {time}.*")] if time else []
+    before = [nbformat.v4.new_markdown_cell(wait(cell))] if "time" in cell.metadata else []
+    if "instead" in cell.metadata:
+        copy.metadata["instead"] = cell.metadata.instead  # for the test that runs it
     caption = cell.metadata.get("mystnb", {}).get("figure", {}).get("caption")
     after = [nbformat.v4.new_markdown_cell(f"*{plain(caption, page)}*")] if caption else []
     return [*before, copy, *after]
+
+
+def wait(cell: NotebookNode) -> str:
+    """Say how long a cell takes, and what to run in its place to go on at once."""
+    if "instead" not in cell.metadata:
+        return f"*The next cell takes {cell.metadata.time}. Nothing below needs it.*"
+    return (
+        f"*The next cell takes {cell.metadata.time}. To go on at once, run this in its place:*\n\n"
+        f"```python\n{cell.metadata.instead}\n```"
+    )
 
 
 def tested() -> list[Path]:

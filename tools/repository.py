@@ -38,9 +38,14 @@ SETUP_CELL = """\
 import sys
 from importlib.util import find_spec
 
-if "google.colab" in sys.modules and find_spec("cnncourse") is None:
-    %pip install --quiet "cnncourse @ git+https://github.com/{owner}/{name}@{branch}"
-    %pip install --quiet --no-deps d2l==1.0.3"""
+course = "cnncourse @ git+https://github.com/{owner}/{name}@{branch}"
+if find_spec("cnncourse") is None and "google.colab" in sys.modules:
+    %pip install --quiet "{{course}}"
+    %pip install --quiet --no-deps d2l==1.0.3
+elif find_spec("cnncourse") is None:
+    print("The course is not installed here. Run these two lines in a cell:")
+    print(f'%pip install "{{course}}"')
+    print("%pip install --no-deps d2l==1.0.3")"""
 
 
 class Repository(NamedTuple):

@@ -21,7 +21,7 @@ from importlib import import_module
 from cnncourse.checks.chapters import ORDER
 from cnncourse.checks.exercise import Exercise, generator
 from cnncourse.checks.judge import judge
-from cnncourse.checks.report import Report
+from cnncourse.checks.report import Report, html_words
 from cnncourse.checks.run import as_function, run
 
 __all__ = ["check", "hint", "names"]
@@ -146,6 +146,9 @@ class Hint:
 
     def __repr__(self) -> str:
         return self.text
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html_words(self.text)}</p>"  # plain output breaks a line within a word
 
 
 _given: Counter[str] = Counter()

@@ -114,7 +114,7 @@ class Report:
     def _repr_html_(self) -> str:
         sign = f'<span aria-hidden="true">{self.sign}</span>'
         head = f"<p>{sign} <strong>{escape(self.headline)}</strong></p>"
-        words = "".join(f"<p>{_html_words(text)}</p>" for text in self.words)
+        words = "".join(f"<p>{html_words(text)}</p>" for text in self.words)
         box = f"border-left: 6px {STYLES[self.sign]}; padding-left: 1em"
         return f'<div style="{box}">{head}{self._html_case()}{words}</div>'
 
@@ -126,7 +126,7 @@ class Report:
         return f'<table style="{TABLE}">{caption}{rows}</table>'
 
 
-def _html_words(text: str) -> str:
+def html_words(text: str) -> str:
     """Turn what stands between backticks into code."""
     return re.sub("`(.+?)`", r"<code>\1</code>", escape(text))
 

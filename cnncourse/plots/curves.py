@@ -37,7 +37,7 @@ MEASURES = {
 }
 SCALES = {
     "activation": "standard deviation\nof the output",
-    "signal": "spread of the output\nover images",
+    "signal": "spread of the output\nover pictures",
     "gradient": "standard deviation\nof the gradient",
     "weight_gradient": "standard deviation\nof the weight gradient",
 }
@@ -87,7 +87,7 @@ def training_curves(
 
 
 def layer_scale_curves(
-    scales: Mapping[str, Sequence[LayerScale]], measure: str = "signal"
+    scales: Mapping[str, Sequence[LayerScale]], measure: str = "signal", first: int = 0
 ) -> Figure:
     """Draw a quantity of every layer on a log axis, one curve a network.
 
@@ -99,6 +99,8 @@ def layer_scale_curves(
         What `layer_scales` returned; the networks must have the same layers.
     measure : str
         ``activation``, ``signal``, ``gradient`` or ``weight_gradient``.
+    first : int
+        Which colour the first curve has, so that a network keeps its own through a chapter.
 
     Returns
     -------
@@ -109,7 +111,7 @@ def layer_scale_curves(
     ------
     ValueError
         If ``measure`` is none of the four, the layers differ, or there is no network, more than
-        seven, or one without the quantity.
+        there are colours, or one without the quantity.
 
     Examples
     --------
@@ -122,12 +124,12 @@ def layer_scale_curves(
         name: [layer for layer in layers if getattr(layer, measure) is not None]
         for name, layers in scales.items()
     }
-    check_curves("scales", kept)
+    check_curves("scales", kept, first)
     names = [[layer.name for layer in layers] for layers in kept.values()]
     if any(other != names[0] for other in names):
         raise ValueError(f"`scales` must hold networks with the same layers, got {names}")
     figure, axes = one_axes()
-    for i, (name, layers) in enumerate(kept.items()):
+    for i, (name, layers) in enumerate(kept.items(), first):
         values = [getattr(layer, measure) for layer in layers]
         curve(axes, i, range(len(values)), values, name)
     axes.set_xticks(range(len(names[0])), names[0], rotation=45, ha="right")
@@ -200,6 +202,7 @@ def _joined(rows: Sequence[Sequence[float]]) -> list[list[tuple[float, int]]]:
 def nonlinearities(
     functions: Mapping[str, Callable[[Float[Tensor, " w"]], Float[Tensor, " w"]]],
     limit: float = 6.0,
+    first: int = 0,
 ) -> Figure:
     """Draw functions of one number, and their slopes below, from -limit to limit.
 
@@ -209,6 +212,8 @@ def nonlinearities(
         Such as ``torch.sigmoid``; the slopes are autograd's.
     limit : float
         Largest number.
+    first : int
+        Which colour the first function has, as in `layer_scale_curves`.
 
     Returns
     -------
@@ -229,10 +234,10 @@ def nonlinearities(
     """
     x = torch.linspace(-limit, limit, 241, requires_grad=True)
     y = {name: f(x) for name, f in functions.items()}
-    check_curves("functions", y)
+    check_curves("functions", y, first)
     figure = Figure(figsize=(WIDTH, 4.4), layout="constrained")
     values, slopes = figure.subplots(2, sharex=True)
-    for i, (name, out) in enumerate(y.items()):
+    for i, (name, out) in enumerate(y.items(), first):
         (slope,) = torch.autograd.grad(out.sum(), x)
         style = {"color": COLOURS[i], "linestyle": LINES[i], "label": name}
         values.plot(x.detach(), out.detach(), **style)

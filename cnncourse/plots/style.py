@@ -15,6 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as BaseFigure
 from PIL import Image
 
+from cnncourse._arguments import check_integer
+
 # Blue, vermilion, green, purple, orange, sky, black.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 3)))
@@ -91,8 +93,9 @@ def check_filled(name: str, values: Mapping[str, Sized]) -> None:
         raise ValueError(f"`{name}` must hold numbers for each name, got none for {empty or 'any'}")
 
 
-def check_curves(name: str, curves: Mapping[str, Sized]) -> None:
-    """Require filled curves, no more than there are colours."""
+def check_curves(name: str, curves: Mapping[str, Sized], first: int = 0) -> None:
+    """Require filled curves, no more than there are colours from the ``first`` on."""
     check_filled(name, curves)
-    if len(curves) > len(COLOURS):
-        raise ValueError(f"`{name}` must hold at most {len(COLOURS)} curves, got {len(curves)}")
+    check_integer("first", first, 0)
+    if len(curves) > (most := max(len(COLOURS) - first, 0)):
+        raise ValueError(f"`{name}` must hold at most {most} curves, got {len(curves)}")

@@ -23,6 +23,7 @@ from cnncourse.records.comparison import (
     standard_error,
     two_sided_p,
 )
+from cnncourse.records.trained import load_trained
 from cnncourse.tables import Table
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Step",
     "Steps",
     "load_record",
+    "load_trained",
     "paired_t",
     "standard_error",
     "two_sided_p",

@@ -358,7 +358,7 @@ GUARDS: list[Guard] = [
 
 @dataclass
 class Findings:
-    """What the guards found on a page, and the files that a reader of the page is sent."""
+    """What the guards found on a page, and the files that opening it sends."""
 
     breaches: dict[Guard, list[str]]
     files: set[Path]
@@ -368,23 +368,30 @@ def collect(browser: Browser, directory: Path, name: str) -> Findings:
     """Visit a page once."""
     with visiting(browser, directory, name) as visit:
         files = files_of(visit)
+        scroll_through(visit)
         return Findings({guard: guard(visit) for guard in GUARDS}, files)
 
 
 def files_of(visit: Visit) -> set[Path]:
-    """Scroll through a page and list its file and all that it asked for."""
+    """List a page's file and all that it has asked for so far: at first, what opening it sends."""
     names = visit.page.evaluate(
+        """() => performance.getEntriesByType("resource").map(entry => entry.name)"""
+    )
+    own = [unquote(urlsplit(url).path) for url in [visit.page.url, *names] if visit.base in url]
+    return {visit.directory / path.lstrip("/") for path in own}
+
+
+def scroll_through(visit: Visit) -> None:
+    """Go down a page as a reader does, so that every figure is fetched."""
+    visit.page.evaluate(
         """async () => {
             for (let y = 0; y < document.body.scrollHeight; y += 600) {
                 scrollTo(0, y);
                 await new Promise(requestAnimationFrame);
             }
             await Promise.allSettled([...document.images].map(image => image.decode()));
-            return performance.getEntriesByType("resource").map(entry => entry.name);
         }"""
     )
-    own = [unquote(urlsplit(url).path) for url in [visit.page.url, *names] if visit.base in url]
-    return {visit.directory / path.lstrip("/") for path in own}
 
 
 def weight(files: set[Path]) -> int:

@@ -18,6 +18,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 from cnncourse.claims import NUMBER
 from cnncourse.cross_correlation import corr2d
+from tools.claims import claim_calls
 from tools.notebooks import KERNEL, chapters, execute, is_current, read_text, same_inputs
 from tools.seal import digest
 
@@ -211,20 +212,6 @@ def sections(notebook):
         elif kind == "claims":
             parts[-1][2].extend(claim_calls(content))
     return [(heading, plain("\n\n".join(prose)), claims) for heading, prose, claims in parts]
-
-
-def claim_calls(source):
-    """Return (function, phrase, keywords) of each call of says and cites."""
-    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
-    return [
-        (
-            call.func.id,
-            ast.literal_eval(call.args[0]),
-            {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg == "source"},
-        )
-        for call in calls
-        if isinstance(call.func, ast.Name) and call.func.id in ("says", "cites")
-    ]
 
 
 # What is not a statement of the text: code, addresses, names of roles and directives, references.

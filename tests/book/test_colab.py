@@ -220,11 +220,12 @@ def import_statements(paths):
 
 
 @pytest.fixture(scope="module")
-def runs(execute):
+def runs(execute, served):
     """Run the setup cell outside Colab; in Colab, with what learners do; and there once more."""
     setup = code(setup_cell(read_config(ROOT)))
     imports = code("\n".join(import_statements(NOTEBOOKS)))
     return {
+        "address": served.as_uri(),
         "outside": execute([setup], OUTSIDE_COLAB="1"),
         "first": execute([*code_cells(light_notebook()), imports, code(USES_THE_PACKAGE)]),
         "again": execute([setup, code("import cnncourse")]),
@@ -246,9 +247,13 @@ def test_environment_has_the_versions_of_colab(colab):
     assert {name: installed[name] for name in PINNED} == PINNED
 
 
-def test_setup_cell_does_nothing_outside_colab(runs):
+def test_setup_cell_installs_nothing_outside_colab_and_says_what_to_install(runs):
     run = runs["outside"]
-    assert [cell.outputs for cell in run.cells] == [[]]
+    (output,) = run.cells[0].outputs
+    assert output.text.splitlines()[1:] == [
+        f'%pip install "cnncourse @ git+{runs["address"]}@{read_config(ROOT).branch}"',
+        "%pip install --no-deps d2l==1.0.3",
+    ]
     assert run.after == run.before
     assert "cnncourse" not in run.after
 

@@ -11,10 +11,12 @@ import pytest
 from fontTools.ttLib import TTFont
 from playwright.sync_api import Browser
 
-from tests.book.guards import files_of, weight
+from tests.book.guards import files_of, scroll_through, weight
 from tests.book.test_site import FIRST
 from tests.book.visits import LANDING, NOTEBOOKS, SITE, damage, visiting
 from tools.pages.weight import characters_of_formulas, written_pages
+
+HEAVY = 40_000  # bytes of a figure, drawn for a fine screen
 
 pytestmark = pytest.mark.usefixtures("site")
 
@@ -24,6 +26,19 @@ def test_budget_sees_a_heavy_script(browser: Browser, tmp_path) -> None:
     damage(SITE, tmp_path, NOTEBOOKS[0], "</head>", heavy)
     with visiting(browser, tmp_path, NOTEBOOKS[0]) as visit:
         assert weight(files_of(visit)) > FIRST
+
+
+def test_figures_further_down_are_fetched_when_a_reader_comes_near(browser: Browser) -> None:
+    with visiting(browser, SITE, "book/08_lenet") as visit:
+        opened = files_of(visit)
+        scroll_through(visit)
+        followed = files_of(visit) - opened
+    assert len([file for file in followed if file.suffix == ".webp"]) > 5
+
+
+def test_no_figure_is_heavy() -> None:
+    figures = {file.name: file.stat().st_size for file in (SITE / "_images").glob("*.webp")}
+    assert {name: size for name, size in figures.items() if size > HEAVY} == {}
 
 
 def test_font_holds_every_character_of_the_formulas() -> None:

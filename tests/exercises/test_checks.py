@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 import cnncourse
-from cnncourse.checks import check, diagnosis, exercises, find, hint, names
+from cnncourse.checks import Hint, check, diagnosis, exercises, find, hint, names
 from cnncourse.checks.exercise import (
     Call,
     Case,
@@ -816,6 +816,11 @@ def test_hints_come_one_by_one(monkeypatch):
     assert texts[3].startswith("There are no more hints")
     assert texts[3].endswith(find("corr2d").hints[-1])
     assert repr(hint("convolve2d")).startswith("Hint 1 of 3")
+
+
+def test_hint_is_a_paragraph_in_a_notebook_with_its_code_marked():
+    shown = Hint("Hint 1 of 2: is `x < 1`?")._repr_html_()
+    assert shown == "<p>Hint 1 of 2: is <code>x &lt; 1</code>?</p>"
 
 
 def test_names_follow_the_chapters():

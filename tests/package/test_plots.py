@@ -142,7 +142,7 @@ def test_layer_scale_curves_draws_every_layer_that_has_the_quantity() -> None:
     assert axes.get_yscale() == "log"
     (axes,) = plots.layer_scale_curves({"net": SCALES}).axes
     assert axes.lines[0].get_ydata().tolist() == [0.5, 0.1, 0.3]
-    assert "over images" in axes.get_ylabel()
+    assert "over pictures" in axes.get_ylabel()
 
 
 def test_layer_scale_curves_takes_what_layer_scales_returns() -> None:

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.stats
+import torch
+from safetensors import safe_open
 
-from cnncourse.records import Record, load_record, paired_t, standard_error, two_sided_p
+from cnncourse.datasets import load_fashion_mnist, load_mnist
+from cnncourse.records import (
+    Record,
+    load_record,
+    load_trained,
+    paired_t,
+    standard_error,
+    trained,
+    two_sided_p,
+)
+from cnncourse.training import evaluate
 
 RUNS = [
     {"recipe": "a", "seed": 1, "validation_accuracy": [0.1, 0.4], "test_accuracy": 0.3},
@@ -165,3 +179,30 @@ def test_steps_of_the_shipped_ladder_are_those_of_scipy() -> None:
     for step in steps.rows:
         expected = scipy.stats.ttest_rel(record.final(step.after), record.final(step.before))
         assert (step.t, step.p) == pytest.approx((expected.statistic, expected.pvalue))
+
+
+DATA = {"one_cycle": load_fashion_mnist, "lenet_modern_mnist": load_mnist}
+
+
+@pytest.mark.parametrize("recipe", trained.NETWORKS)
+def test_kept_weights_reach_what_their_file_says_and_the_record_said(recipe):
+    folder = Path(trained.__file__).parent / trained.WEIGHTS
+    with safe_open(folder / f"{recipe}.safetensors", "pt") as file:
+        about = file.metadata()
+    assert (about["record"], about["recipe"], about["seed"]) == ("lenet", recipe, "0")
+    reached = evaluate(load_trained(recipe), DATA[recipe]().test).accuracy
+    assert reached == pytest.approx(float(about["test_accuracy"]), abs=2e-4)
+    # Another machine rounds otherwise, and so takes another way: the record's is not met exactly.
+    recorded = load_record("lenet").final(recipe, "test_accuracy")[0]
+    assert reached == pytest.approx(recorded, abs=3 * standard_error(recorded, 10_000))
+
+
+def test_a_network_is_kept_for_every_file_and_in_float32():
+    folder = Path(trained.__file__).parent / trained.WEIGHTS
+    assert {path.stem for path in folder.glob("*.safetensors")} == set(trained.NETWORKS)
+    assert {value.dtype for value in load_trained("one_cycle").parameters()} == {torch.float32}
+
+
+def test_load_trained_names_what_is_kept():
+    with pytest.raises(ValueError, match=r"`recipe` must be one of one_cycle, .*, got 'relu'"):
+        load_trained("relu")

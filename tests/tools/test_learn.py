@@ -6,6 +6,7 @@ import re
 
 import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from tools import learn
 from tools.markdown import citations, plain
@@ -47,6 +48,20 @@ def test_learners_notebook_holds_no_check_and_no_raw_myst(path) -> None:
             assert not re.search(r"^:::|\{[a-z:]+\}`|^\([\w-]+\)=$", cell.source, re.MULTILINE)
 
 
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_learners_notebook_runs_whole_for_one_who_does_not_wait(path) -> None:
+    notebook = nbformat.read(learn.FOLDER / path.name, as_version=4)
+    for cell in notebook.cells:
+        if says_how_long(cell):
+            following = notebook.cells[notebook.cells.index(cell) + 1]
+            following.source = following.metadata.get("instead", "")
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": learn.FOLDER}}).execute()
+
+
+def says_how_long(cell: nbformat.NotebookNode) -> bool:
+    return cell.cell_type == "markdown" and cell.source.startswith("*The next cell takes")
+
+
 def test_checks_are_left_out_and_what_they_hide_stays() -> None:
     shown, setup = code("corr2d(x, k)"), code("import sys", tags=["remove-input"])
     cells = made(setup, shown, code("says('19', 19)", tags=["remove-cell", "test"]))
@@ -68,9 +83,15 @@ def test_a_mistake_on_purpose_keeps_its_tag() -> None:
 def test_caption_and_time_stand_around_the_cell() -> None:
     figure = {"figure": {"caption": "Six kernels."}}
     before, cell, after = made(code("plot()", mystnb=figure, time="about a minute"))
-    assert before.source == "*The next cell takes about a minute.*"
+    assert before.source == "*The next cell takes about a minute. Nothing below needs it.*"
     assert cell.source == "plot()"
     assert after.source == "*Six kernels.*"
+
+
+def test_a_long_wait_can_be_left_out() -> None:
+    before, cell = made(code("train()", time="a minute", instead="net = load()"))
+    assert before.source.endswith("run this in its place:*\n\n```python\nnet = load()\n```")
+    assert cell.metadata.instead == "net = load()"
 
 
 def test_answer_is_folded() -> None:

@@ -60,11 +60,14 @@ class PngToWebp(BaseImageConverter):
 
 
 def visit_image(writer: HTML5Translator, node: nodes.image) -> None:
-    """Write an image with its size, so that the text below it does not move when it comes."""
+    """Write an image with its size, so that the text below it does not move when it comes.
+
+    A browser then fetches the image when it comes near the window.
+    """
     HTML5Translator.visit_image(writer, node)
     if "pixels" in node:
         width, height = node["pixels"]
-        size = f'<img width="{width}" height="{height}" '
+        size = f'<img loading="lazy" width="{width}" height="{height}" '
         writer.body[-1] = writer.body[-1].replace("<img ", size, 1)
 
 
