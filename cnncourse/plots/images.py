@@ -166,10 +166,11 @@ def picture_and_maps(
     figure = Figure(figsize=(WIDTH, WIDTH / (len(maps) + 1.4) + 0.25), layout="constrained")
     first, *others = figure.subplots(1, len(maps) + 1)
     shown = picture.movedim(0, -1) if is_colour else picture
-    first.imshow(shown.detach().cpu().numpy(), cmap="gray", vmin=0, vmax=1)
+    pixels = {"cmap": "gray", "interpolation": "nearest"}
+    first.imshow(shown.detach().cpu().numpy(), vmin=0, vmax=1, **pixels)
     norm = CenteredNorm(halfrange=limit or 1)
     for axes, value in zip(others, maps.values(), strict=True):
-        axes.imshow(value.detach().cpu().numpy(), cmap="gray", norm=norm)
+        axes.imshow(value.detach().cpu().numpy(), norm=norm, **pixels)
     for axes, name in zip([first, *others], ["picture", *maps], strict=True):
         axes.set_axis_off()
         axes.set_title(name, size=SMALL)
