@@ -24,7 +24,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 WIDTH = 5.2  # inches of a whole figure: at the width of a phone, SMALL is still read
 SMALL = 9  # points; no text of a figure is smaller
 DPI = 120  # of a page; drawn at twice that, so that a figure is sharp on a fine screen
-PALETTE_FITS = 8192  # colours; a photograph has more, and looks wrong in 256 of them
+PALETTE_FITS = 2048  # colours; a photograph has more, and looks wrong in 256 of them
 NAME_HEIGHT = 0.07  # of the axes, for one line of small text
 
 
