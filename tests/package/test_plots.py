@@ -286,6 +286,16 @@ def test_picture_and_maps_take_a_colour_picture_with_its_channels_in_front() -> 
     assert picture.images[0].get_array().tolist() == [[[1, 0, 0]] * 4] * 2
 
 
+def test_a_photograph_keeps_its_colours_and_a_drawing_gets_a_palette() -> None:
+    # All hues of two channels, so more colours than a palette has.
+    ramp = torch.linspace(0, 1, 90).expand(90, 90)
+    hues = torch.stack([ramp, ramp.T, ramp.flip(1)])
+    for picture, mode in (hues, "RGB"), (hues[0], "P"):
+        data, _ = plots.picture_and_maps(picture, {"a": hues[1]})._repr_png_()
+        with Image.open(io.BytesIO(data)) as stored:
+            assert stored.mode == mode
+
+
 def test_layer_prices_join_the_channels_that_a_weight_joins() -> None:
     both, halves = plots.layer_prices({"full": FULL, "groups": HALVES}, (4, 5, 6)).axes
     assert [axes.get_title() for axes in (both, halves)] == ["full", "groups"]
