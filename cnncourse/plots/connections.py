@@ -43,7 +43,7 @@ def layer_prices(layers: Mapping[str, nn.Sequential], input_shape: tuple[int, in
     """
     check_filled("layers", layers)
     rows = -(-len(layers) // 2)
-    figure = Figure(figsize=(WIDTH, 2.5 * rows), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 1.9 * rows), layout="constrained")
     for i, (name, stack) in enumerate(layers.items()):
         if not all(isinstance(layer, nn.Conv2d) for layer in stack):
             raise ValueError(f"`layers` must hold stacks of nn.Conv2d, got {stack} for {name!r}")
@@ -76,7 +76,7 @@ def _channels(axes: Axes, stack: nn.Sequential) -> None:
     """Draw a column of dots for the input and one after each layer, and the lines between."""
     columns = [stack[0].in_channels, *(layer.out_channels for layer in stack)]
     for x, layer in enumerate(stack):
-        pairs = list(joined(layer))
+        pairs = list(joined(layer))[::-1]  # the thick lines last, on top
         lines = [[(x, c), (x + 1, o)] for c, o in pairs]
         first = [o == 0 for _, o in pairs]
         colours = [COLOURS[1] if one else COLOURS[0] for one in first]
