@@ -613,7 +613,7 @@ def separable(c_in: int, c_out: int, k: int, h_out: int, w_out: int) -> tuple[in
 
 
 def sizes_of_pairs(random: Generator) -> list[Case]:
-    """Give two pairs to count by hand, one of the chapter, one of primes, three drawn ones."""
+    """Give two pairs to count by hand, one that keeps its channels, one of primes, three drawn."""
     drawn = torch.randint(2, 10, (3, 5), generator=random).tolist()
     return [
         Case(1, 2, 2, 1, 1),
