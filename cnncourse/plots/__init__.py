@@ -1,10 +1,11 @@
 """One function a figure, drawn with matplotlib's objects and returned, never shown.
 
-Figures stand by kind: ``curves``, ``images``, ``network``; what they share is in ``style``. A
-chapter calls ``plots.name``. Importing this package changes no setting of matplotlib, and nothing
-here touches the list of open figures.
+Figures stand by kind: ``connections``, ``curves``, ``images``, ``network``; what they share is in
+``style``. A chapter calls ``plots.name``. Importing this package changes no setting of matplotlib,
+and nothing here touches the list of open figures.
 """
 
+from cnncourse.plots.connections import layer_prices
 from cnncourse.plots.curves import (
     layer_scale_curves,
     nonlinearities,
@@ -32,6 +33,7 @@ __all__ = [
     "feature_maps",
     "image_grid",
     "kernels",
+    "layer_prices",
     "layer_scale_curves",
     "matrices",
     "network",

@@ -12,6 +12,7 @@ import torch
 from IPython.core.formatters import DisplayFormatter
 from matplotlib.text import Text
 from PIL import Image
+from torch import nn
 
 from cnncourse import plots
 from cnncourse.layer_table import layer_table
@@ -49,6 +50,7 @@ EVERY = {
     "picture_and_maps": lambda: plots.picture_and_maps(PICTURES[0, 0], {"a": PICTURES[1, 0, :2]}),
     "window_rows": lambda: plots.window_rows(8, kernel_size=3, stride=2, padding=1),
     "usage_maps": lambda: plots.usage_maps({"a": usage_count(5, 3, stride=2, padding=1)}),
+    "layer_prices": lambda: plots.layer_prices({"full": FULL, "groups": HALVES}, (4, 5, 6)),
 }
 
 
@@ -450,3 +452,60 @@ def test_figures_of_windows_refuse_wrong_input() -> None:
         plots.window_rows(0, kernel_size=1)
     with pytest.raises(ValueError, match="`maps` must hold numbers"):
         plots.usage_maps({})
+
+
+FULL = nn.Sequential(nn.Conv2d(4, 6, 3))
+
+
+HALVES = nn.Sequential(nn.Conv2d(4, 6, 3, groups=2), nn.Conv2d(6, 2, 1))
+
+
+def test_picture_and_maps_take_a_colour_picture_with_its_channels_in_front() -> None:
+    red = torch.zeros(3, 2, 4)
+    red[0] = 1
+    picture, *_ = plots.picture_and_maps(red, {"a": torch.eye(3)}).axes
+    assert picture.images[0].get_array().tolist() == [[[1, 0, 0]] * 4] * 2
+
+
+def test_a_photograph_keeps_its_colours_and_a_drawing_gets_a_palette() -> None:
+    # All hues of two channels, so more colours than a palette has.
+    ramp = torch.linspace(0, 1, 90).expand(90, 90)
+    hues = torch.stack([ramp, ramp.T, ramp.flip(1)])
+    for picture, mode in (hues, "RGB"), (hues[0], "P"):
+        data, _ = plots.picture_and_maps(picture, {"a": hues[1]})._repr_png_()
+        with Image.open(io.BytesIO(data)) as stored:
+            assert stored.mode == mode
+
+
+def test_layer_prices_join_the_channels_that_a_weight_joins() -> None:
+    both, halves = plots.layer_prices({"full": FULL, "groups": HALVES}, (4, 5, 6)).axes
+    assert [axes.get_title() for axes in (both, halves)] == ["full", "groups"]
+    (full,) = both.collections
+    assert len(full.get_segments()) == 4 * 6
+    assert sum(width > 1 for width in full.get_linewidths()) == 4  # into the first output channel
+    drawn = {tuple(map(tuple, line)) for line in halves.collections[0].get_segments()}
+    # The gradient of an output channel is zero for the input channels that it does not see.
+    x = torch.rand(1, 4, 5, 6, requires_grad=True)
+    seen = set()
+    for o in range(6):
+        (gradient,) = torch.autograd.grad(HALVES[0](x)[0, o].sum(), x)
+        seen |= {((0, c), (1, o)) for c in range(4) if gradient[0, c].any()}
+    assert drawn == seen
+    assert len(halves.lines) == 3
+
+
+def test_layer_prices_are_those_of_the_layer_table() -> None:
+    both, halves = plots.layer_prices({"full": FULL, "groups": HALVES}, (4, 5, 6)).axes
+    words = [text.get_text() for text in halves.texts]
+    # (2 * 9 + 1) * 6 + (6 + 1) * 2; 3 x 4 places with 6 * 18, then 2 * 6, each; 8 maps of floats
+    assert words == ["128 parameters", "1,440 multiply-adds", "384 bytes of outputs"]
+    assert both.texts[0].get_text() == "222 parameters"
+
+
+def test_layer_prices_refuse_wrong_input() -> None:
+    with pytest.raises(ValueError, match="`layers` must hold numbers for each name"):
+        plots.layer_prices({}, (4, 5, 6))
+    with pytest.raises(
+        ValueError, match=r"(?s)`layers` must hold stacks of nn.Conv2d, got .*'act'"
+    ):
+        plots.layer_prices({"act": nn.Sequential(nn.ReLU())}, (4, 5, 6))
