@@ -1,8 +1,8 @@
 """One function a figure, drawn with matplotlib's objects and returned, never shown.
 
-Figures stand by kind: ``curves``, ``images``, ``network``; what they share is in ``style``. A
-chapter calls ``plots.name``. Importing this package changes no setting of matplotlib, and nothing
-here touches the list of open figures.
+Figures stand by kind: ``curves``, ``gradients``, ``images``, ``network``; what they share is in
+``style``. A chapter calls ``plots.name``. Importing this package changes no setting of matplotlib,
+and nothing here touches the list of open figures.
 """
 
 from cnncourse.plots.curves import (
@@ -12,6 +12,7 @@ from cnncourse.plots.curves import (
     signals,
     training_curves,
 )
+from cnncourse.plots.gradients import number_grids, step_errors
 from cnncourse.plots.images import feature_maps, image_grid, kernels, picture_and_maps
 from cnncourse.plots.network import network
 from cnncourse.plots.style import Figure
@@ -24,8 +25,10 @@ __all__ = [
     "layer_scale_curves",
     "network",
     "nonlinearities",
+    "number_grids",
     "picture_and_maps",
     "seed_strip",
     "signals",
+    "step_errors",
     "training_curves",
 ]
