@@ -8,12 +8,13 @@ and nothing here touches the list of open figures.
 from cnncourse.plots.curves import (
     layer_scale_curves,
     nonlinearities,
+    sampled,
     seed_strip,
     signals,
     training_curves,
 )
 from cnncourse.plots.gradients import number_grids, step_errors
-from cnncourse.plots.images import feature_maps, image_grid, kernels, picture_and_maps
+from cnncourse.plots.images import feature_maps, image_grid, kernels, picture_and_maps, pictures
 from cnncourse.plots.network import network
 from cnncourse.plots.style import Figure
 
@@ -27,6 +28,8 @@ __all__ = [
     "nonlinearities",
     "number_grids",
     "picture_and_maps",
+    "pictures",
+    "sampled",
     "seed_strip",
     "signals",
     "step_errors",

@@ -174,6 +174,49 @@ def picture_and_maps(
     return figure
 
 
+def pictures(named: Mapping[str, Float[Tensor, "_ _"]], columns: int = 3) -> Figure:
+    """Draw grey pictures whose sizes may differ, each in a frame: black for 0 and white for 1.
+
+    Parameters
+    ----------
+    named : mapping from name to Tensor, float, of two dimensions
+        Values in [0, 1]; what lies outside is drawn as 0 or 1.
+    columns : int
+        Pictures a row, at least 1.
+
+    Returns
+    -------
+    Figure
+        With an axes for each picture.
+
+    Raises
+    ------
+    ValueError
+        If there is no picture, one has not two dimensions or is empty, or ``columns`` is not
+        positive.
+
+    Examples
+    --------
+    >>> import torch
+    >>> figure = pictures({"picture": torch.rand(8, 6), "pooled": torch.rand(4, 3)})
+    >>> [axes.get_title() for axes in figure.axes]
+    ['picture', 'pooled']
+    """
+    check_filled("named", named)
+    columns = min(check_integer("columns", columns, 1), len(named))
+    rows, side = -(-len(named) // columns), WIDTH / max(columns, 2)
+    figure = Figure(figsize=(side * columns, rows * (side + 0.1)), layout="constrained")
+    for i, (name, picture) in enumerate(named.items(), start=1):
+        if picture.ndim != 2 or picture.numel() == 0:
+            raise ValueError(f"`{name}` must have shape (h, w), got {tuple(picture.shape)}")
+        # A frame, so that a white picture is seen on a white page.
+        axes = figure.add_subplot(rows, columns, i, xticks=[], yticks=[])
+        shown = picture.detach().cpu().numpy()
+        axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axes.set_title(name, size=SMALL, pad=3)
+    return figure
+
+
 def _tiles(
     name: str, pictures: Tensor, titles: Sequence[str] | None, columns: int, **drawing: object
 ) -> Figure:

@@ -42,6 +42,8 @@ EVERY = {
     "number_grids": lambda: plots.number_grids({"a": PICTURES[0, 0], "b": PICTURES[1, 0].T}),
     "step_errors": lambda: plots.step_errors([1e-1, 1e-2], {"a": [0.1, 0.2], "b": [3.0, 1.0]}),
     "signals": lambda: plots.signals({"a": (0, PICTURES[0, 0, 0]), "b": (3, PICTURES[1, 0, 0])}),
+    "pictures": lambda: plots.pictures({"a": PICTURES[0, 0], "b": PICTURES[1, 0, :2, :3]}),
+    "sampled": lambda: plots.sampled({"one": torch.sin, "two": torch.cos}, pixels=8, step=2),
     "picture_and_maps": lambda: plots.picture_and_maps(PICTURES[0, 0], {"a": PICTURES[1, 0, :2]}),
 }
 
@@ -309,3 +311,41 @@ def test_step_errors_rings_the_smallest_error_of_each_curve() -> None:
     assert b.get_ydata().tolist() == errors["b"]
     assert [ring.get_xydata().tolist() for ring in rings] == [[[0.01, 1.0]], [[0.1, 0.5]]]
     assert axes.get_xscale() == axes.get_yscale() == "log"
+
+
+def test_pictures_may_differ_in_size_and_are_black_for_0_and_white_for_1() -> None:
+    named = {"white": torch.ones(4, 6), "pooled": torch.tensor([[0.2, 0.4, 3.0]])}
+    white, pooled = plots.pictures(named).axes
+    assert [axes.get_title() for axes in (white, pooled)] == ["white", "pooled"]
+    assert pooled.images[0].get_clim() == white.images[0].get_clim() == (0, 1)
+    np.testing.assert_allclose(pooled.images[0].get_array(), [[0.2, 0.4, 3.0]])
+    # Its frame is all that shows a white picture on a white page.
+    assert white.spines["top"].get_visible()
+    assert white.axison
+
+
+def test_pictures_refuse_wrong_input(as_installed) -> None:
+    with pytest.raises(ValueError, match="`named` must hold numbers"):
+        plots.pictures({})
+    with pytest.raises(ValueError, match=r"`a` must have shape \(h, w\), got \(1, 3, 3\)"):
+        plots.pictures({"a": torch.eye(3)[None]})
+    with pytest.raises(ValueError, match="`columns`"):
+        plots.pictures({"a": torch.eye(3)}, columns=0)
+
+
+def test_sampled_fills_the_dots_of_the_pixels_that_are_kept() -> None:
+    waves = {"steep": torch.square, "line": lambda x: 2 * x}
+    steep, line, pixels, kept = plots.sampled(waves, pixels=5, step=3).axes[0].lines
+    assert pixels.get_xydata().tolist() == [[0, 0], [1, 1], [2, 4], [3, 9], [4, 16], [5, 25]]
+    assert kept.get_xydata().tolist() == [[0, 0], [3, 9]]
+    x, y = line.get_xydata().T
+    np.testing.assert_allclose(y, 2 * x)
+    assert len(steep.get_xdata()) > 100  # a wave between the pixels, not a zigzag through them
+    assert (pixels.get_markerfacecolor(), kept.get_markerfacecolor()) == ("white", "black")
+
+
+def test_sampled_refuses_wrong_input() -> None:
+    with pytest.raises(ValueError, match="`waves` must hold numbers"):
+        plots.sampled({}, pixels=4, step=2)
+    with pytest.raises(ValueError, match="`step`"):
+        plots.sampled({"one": torch.sin}, pixels=4, step=0)

@@ -10,7 +10,7 @@ import torch
 
 from cnncourse.datasets import Dataset, Split
 from cnncourse.records import load_record
-from experiments import lenet
+from experiments import lenet, pooling
 from experiments.runner import definition
 
 LADDER = ["lenet_sigmoid", "relu", "max_pool", "he", "momentum", "one_cycle"]
@@ -104,3 +104,54 @@ def test_d2l_trainer_is_not_our_loop() -> None:
     assert [name for name, loop in loops.items() if loop != "cnncourse.training.fit"] == [
         "d2l_trainer"
     ]
+
+
+def test_pooling_networks_differ_in_the_layer_that_halves_and_its_rate() -> None:
+    for names in (list(pooling.HALVES), [f"{halve}_random" for halve in pooling.HALVES]):
+        assert all(step - {"lr"} == {"halve"} for step in changes(pooling.RECIPES, names))
+    for halve in pooling.HALVES:
+        assert changes(pooling.RECIPES, [halve, f"{halve}_random"]) == [{"random_labels"}]
+
+
+@pytest.mark.parametrize("halve", pooling.HALVES)
+def test_the_rate_of_a_pooling_won_its_trials_and_lies_between_others(halve: str) -> None:
+    record = load_record("pooling")
+    won = max(
+        pooling.RATES, key=lambda lr: record.final(f"trial_{halve}_{lr:g}", "validation_accuracy")
+    )
+    assert won == pooling.RECIPES[halve].lr
+    assert min(pooling.RATES) < won < max(pooling.RATES)
+
+
+def test_pooling_networks_without_weights_of_their_own_are_of_one_size() -> None:
+    models = {halve: pooling.build(pooling.RECIPES[halve]) for halve in pooling.HALVES}
+    sizes = {name: sum(p.numel() for p in model.parameters()) for name, model in models.items()}
+    assert sizes["second"] == sizes["mean"] == sizes["max"] == 208 + 3216 + 7850
+    assert sizes["none"] == 208 + 3216 + 125450
+    assert sizes["learned"] == sizes["max"] + 8 * (8 * 4 + 1) + 16 * (16 * 4 + 1)
+    for model in models.values():
+        assert model(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+
+
+def test_pooling_networks_get_the_same_pictures_also_with_random_labels() -> None:
+    train = tiny().train
+    few = replace(pooling.RECIPES["max"], pictures=30)
+    drawn, again = (pooling.draw(train, few, seed) for seed in (0, 1))
+    random = pooling.draw(train, replace(few, random_labels=True, halve="none"), 0)
+    assert torch.equal(drawn.images, random.images)
+    assert not torch.equal(drawn.images, again.images)
+    assert not torch.equal(drawn.labels, random.labels)
+    places = [(train.images == image).all((1, 2, 3)).nonzero().item() for image in drawn.images]
+    assert len(set(places)) == 30
+    assert torch.equal(train.labels[places], drawn.labels)
+
+
+def test_a_trial_of_a_pooling_never_sees_the_test_split(monkeypatch) -> None:
+    monkeypatch.setattr(pooling, "load", tiny)
+    recipe = replace(pooling.RECIPES["mean"], pictures=20, epochs=1)
+    assert pooling.run(recipe, 0).keys() >= {"train_accuracy", "test_accuracy"}
+    assert "test_accuracy" not in pooling.run(replace(recipe, trial=True), 0)
+    assert pooling.run(replace(recipe, random_labels=True), 0).keys() == {
+        "parameters",
+        "train_accuracy",
+    }
