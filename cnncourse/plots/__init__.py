@@ -11,6 +11,7 @@ from cnncourse.plots.curves import (
     nonlinearities,
     sampled,
     seed_strip,
+    shift_curves,
     signals,
     training_curves,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "pictures",
     "sampled",
     "seed_strip",
+    "shift_curves",
     "signals",
     "step_errors",
     "training_curves",

@@ -345,3 +345,43 @@ def sampled(
     axes.set(xlabel="place (pixels)", ylabel="value")
     figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=SMALL)
     return figure
+
+
+def shift_curves(values: Mapping[str, Sequence[Sequence[float]]], label: str) -> Figure:
+    """Draw the mean of the seeds against the pixels that the pictures have moved.
+
+    A band reaches from the lowest seed to the highest.
+
+    Parameters
+    ----------
+    values : mapping from name to numbers
+        A row a seed; a row holds a number for 0, 1, 2 ... pixels.
+    label : str
+        What the numbers are.
+
+    Returns
+    -------
+    Figure
+        With one axes.
+
+    Raises
+    ------
+    ValueError
+        If there is no name, more than there are colours, or one without rows.
+
+    Examples
+    --------
+    >>> figure = shift_curves({"a": [[1.0, 0.8], [1.0, 0.6]]}, "consistency")
+    >>> [round(float(y), 2) for y in figure.axes[0].lines[0].get_ydata()]
+    [1.0, 0.7]
+    """
+    check_curves("values", values)
+    figure, axes = one_axes()
+    for i, (name, rows) in enumerate(values.items()):
+        seeds = np.array(rows)
+        pixels = range(seeds.shape[1])
+        axes.fill_between(pixels, seeds.min(0), seeds.max(0), color=COLOURS[i], alpha=0.2, lw=0)
+        curve(axes, i, pixels, seeds.mean(0), name)
+    axes.set(xlabel="pixels moved", ylabel=label)
+    name_curves(axes)
+    return figure
