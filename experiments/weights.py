@@ -20,7 +20,7 @@ from torch import nn
 import cnncourse
 from cnncourse.records.trained import NETWORKS, WEIGHTS
 from cnncourse.training import evaluate
-from experiments import lenet
+from experiments import lenet, shift
 from experiments.recipe import load, train
 from experiments.runner import say
 
@@ -28,14 +28,16 @@ OUT = Path(cnncourse.__file__).parent / "records" / WEIGHTS
 
 
 def keep(recipe: str, out: Path = OUT) -> None:
-    """Train a recipe of chapter 8 with seed 0, and write its weights in one step."""
-    chosen = lenet.RECIPES[recipe]
-    data = load(chosen)
-    model, _ = train(chosen, lambda: lenet.build(chosen), data, seed=0)
+    """Train a recipe with seed 0, and write its weights in one step."""
+    record = "lenet" if recipe in lenet.RECIPES else "shift"
+    topic = {"lenet": lenet, "shift": shift}[record]
+    chosen = topic.RECIPES[recipe]
+    data = load(chosen) if record == "lenet" else shift.drawn(chosen, seed=0)
+    model, _ = train(chosen, lambda: topic.build(chosen), data, seed=0)
     model = model.half().float()  # what a reader will have
     reached = {split: evaluate(model, getattr(data, split)) for split in ("validation", "test")}
     about = {f"{split}_accuracy": f"{score.accuracy:.4f}" for split, score in reached.items()}
-    write(model, {"record": "lenet", "recipe": recipe, "seed": "0"} | about, out)
+    write(model, {"record": record, "recipe": recipe, "seed": "0"} | about, out)
     say(f"{recipe}: {about}")
 
 

@@ -1,6 +1,7 @@
 """Networks that a record has trained, for a reader who does not want to wait.
 
-Only the weights of seed 0 are kept, in half precision: 124 kB a LeNet. That moves a logit by less
+Only the weights of seed 0 are kept, in half precision: 124 kB a LeNet, 8 kB most networks of
+chapter 7. That moves a logit by less
 than a thousandth of its size. A file of safetensors holds numbers and words, and no code that
 loading it would run.
 """
@@ -13,12 +14,14 @@ from importlib.resources import as_file, files
 from safetensors.torch import load_file
 from torch import nn
 
+from cnncourse import shift
 from cnncourse.lenet import ModernLeNet
 
 # The recipes whose weights are kept, by their names in the record.
 NETWORKS: Mapping[str, Callable[[], nn.Module]] = {
     "one_cycle": ModernLeNet,
     "lenet_modern_mnist": ModernLeNet,
+    **shift.NETWORKS,
 }
 WEIGHTS = "weights"  # a folder beside this file
 
@@ -29,7 +32,8 @@ def load_trained(recipe: str) -> nn.Module:
     Parameters
     ----------
     recipe : str
-        ``one_cycle`` (LeNet, ten epochs of Fashion-MNIST) or ``lenet_modern_mnist`` (of MNIST).
+        ``one_cycle`` (LeNet, ten epochs of Fashion-MNIST), ``lenet_modern_mnist`` (of MNIST), or a
+        name in ``cnncourse.shift.NETWORKS`` (two epochs of 10,000 small digits on a canvas).
 
     Returns
     -------

@@ -11,7 +11,8 @@ import torch
 from cnncourse.datasets import Dataset, Split
 from cnncourse.invariance import permute_pixels
 from cnncourse.records import load_record
-from experiments import invariance, lenet, pooling
+from cnncourse.shift import on_canvas
+from experiments import invariance, lenet, pooling, shift
 from experiments.runner import definition
 
 LADDER = ["lenet_sigmoid", "relu", "max_pool", "he", "momentum", "one_cycle"]
@@ -214,3 +215,55 @@ def test_pictures_in_order_are_moved_after_the_training(monkeypatch) -> None:
     assert result["moved_accuracy"][0] == pytest.approx(result["test_accuracy"], abs=1e-4)
     assert "moved_accuracy" not in invariance.run(replace(recipe, shuffled=True), 0)
     assert "test_accuracy" not in invariance.run(replace(recipe, trial=True), 0)
+
+
+def test_networks_of_the_shift_test_differ_in_one_thing() -> None:
+    steps = changes(shift.RECIPES, list(shift.PLAIN))
+    assert steps == [{"model", "lr"}] + [{"model"}] * 5
+    for name in ("perceptron", "dense"):
+        assert changes(shift.RECIPES, [name, f"{name}_moved"]) == [{"moved"}]
+    assert changes(shift.RECIPES, ["max_pool", "max_pool_fast"]) == [{"lr"}]
+
+
+@pytest.mark.parametrize("name", shift.PLAIN)
+def test_the_best_rate_of_the_shift_test_lies_between_others(name: str) -> None:
+    record = load_record("shift")
+    prefix = f"trial_{name}_"
+    trials = {r.lr: trial for trial, r in shift.RECIPES.items() if trial.startswith(prefix)}
+    won = max(trials, key=lambda lr: record.final(trials[lr], "validation_accuracy"))
+    assert won == {"perceptron": 0.3, "dense": 0.03}.get(name, 0.1)
+    assert min(trials) < won < max(trials)
+    assert shift.CHOSEN[name] in (won, 0.03)
+
+
+def test_the_faster_rate_lost_a_seed_and_the_chosen_one_none() -> None:
+    record = load_record("shift")
+    assert min(record.final("max_pool_fast", "test_accuracy")) < 0.2
+    assert min(min(record.final(name, "test_accuracy")) for name in shift.PLAIN) > 0.85
+
+
+def test_the_shift_test_draws_by_seed_and_lays_digits_on_a_canvas(monkeypatch) -> None:
+    monkeypatch.setattr(shift, "load_mnist", tiny)
+    shift.canvases.cache_clear()
+    recipe = replace(shift.PLAIN["stride"], pictures=15)
+    drawn, again, other = (shift.drawn(recipe, seed).train for seed in (0, 0, 1))
+    shift.canvases.cache_clear()
+    assert drawn.images.shape == (15, 1, 28, 28)
+    assert torch.equal(drawn.images, again.images)
+    assert not torch.equal(drawn.images, other.images)
+    assert drawn.images[..., :7, :].count_nonzero() == 0
+    canvases = on_canvas(tiny().train.images)
+    places = [(canvases == image).all((1, 2, 3)).nonzero().item() for image in drawn.images]
+    assert torch.equal(tiny().train.labels[places], drawn.labels)
+
+
+def test_a_trial_of_the_shift_test_never_sees_the_test_split(monkeypatch) -> None:
+    monkeypatch.setattr(shift, "load_mnist", tiny)
+    shift.canvases.cache_clear()
+    recipe = replace(shift.MOVED["perceptron_moved"], pictures=20, epochs=1)
+    result = shift.run(recipe, 0)
+    trial = shift.run(replace(recipe, trial=True), 0)
+    shift.canvases.cache_clear()
+    assert result.keys() >= {"test_accuracy", "shifted_accuracy", "consistency", "change"}
+    assert result["shifted_accuracy"][0] == pytest.approx(result["test_accuracy"])
+    assert not trial.keys() & {"test_accuracy", "shifted_accuracy", "consistency", "change"}
