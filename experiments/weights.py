@@ -29,7 +29,7 @@ OUT = Path(cnncourse.__file__).parent / "records" / WEIGHTS
 
 def keep(recipe: str, out: Path = OUT) -> None:
     """Train a recipe with seed 0, and write its weights in one step."""
-    record = "lenet" if recipe in lenet.RECIPES else "shift"
+    record = "shift" if recipe in shift.NETWORKS else "lenet"
     topic = {"lenet": lenet, "shift": shift}[record]
     chosen = topic.RECIPES[recipe]
     data = load(chosen) if record == "lenet" else shift.drawn(chosen, seed=0)
