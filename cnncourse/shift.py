@@ -195,17 +195,19 @@ def shift_net(
     >>> torch.equal(model(x), model(translate(x, 3, -5, "circular")))
     True
     """
+    pad = {"padding": 2, "padding_mode": padding_mode}
     features = nn.Sequential(
-        nn.Conv2d(1, 8, 5, stride, padding=2, padding_mode=padding_mode),
+        nn.Conv2d(1, 8, 5, stride, **pad),
         nn.ReLU(),
         pool(),
-        nn.Conv2d(8, 16, 5, padding=2, padding_mode=padding_mode),
+        nn.Conv2d(8, 16, 5, **pad),
         nn.ReLU(),
     )
     maps = features(torch.zeros(1, 1, SIDE, SIDE))
     places = nn.Identity() if dense else nn.AdaptiveMaxPool2d(1)
     width = maps.numel() if dense else maps.shape[1]
-    return init_he(nn.Sequential(*features, places, nn.Flatten(), nn.Linear(width, 10)))
+    end = nn.Flatten(), nn.Linear(width, 10)
+    return init_he(nn.Sequential(*features, places, *end))
 
 
 NETWORKS: Mapping[str, Callable[[], nn.Module]] = {
