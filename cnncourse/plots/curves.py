@@ -253,9 +253,12 @@ def nonlinearities(
 
 
 def signals(
-    curves: Mapping[str, tuple[int, Float[Tensor, " w"]]], dots: str = "", label: str = "value"
+    curves: Mapping[str, tuple[int, Float[Tensor, " w"]]],
+    dots: str = "",
+    label: str = "value",
+    along: str = "time step",
 ) -> Figure:
-    """Draw signals against time, each named at its end, one of them as dots.
+    """Draw signals against time or place, each named at its end, one of them as dots.
 
     Parameters
     ----------
@@ -263,8 +266,8 @@ def signals(
         Time of the first number, and the numbers, one a time step.
     dots : str, default ""
         Name of a signal that is drawn as dots without a line, such as noisy readings.
-    label : str
-        What the numbers are.
+    label, along : str
+        What the numbers are, and along what they follow each other.
 
     Returns
     -------
@@ -291,7 +294,7 @@ def signals(
         times = range(start, start + len(values))
         style = {"ls": "", "marker": ".", "alpha": 0.6} if name == dots else {"ls": LINES[i]}
         axes.plot(times, values.detach().cpu().numpy(), color=COLOURS[i], label=name, **style)
-    axes.set(xlabel="time step", ylabel=label)
+    axes.set(xlabel=along, ylabel=label)
     name_curves(axes)
     return figure
 
