@@ -73,7 +73,7 @@ def read_notebook(name: str, data: bytes) -> Notebook:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UnreadableError(f"{name} is not UTF-8 text") from None
-    cells = PERCENT_CELL.split(text) if name.endswith(".py") else _code_cells(name, text)
+    cells = PERCENT_CELL.split(text) if name.lower().endswith(".py") else _code_cells(name, text)
     return Notebook(name, _bounded(name, tuple(cells)))
 
 

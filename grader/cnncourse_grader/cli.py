@@ -25,7 +25,10 @@ Written as results come:
   grades/feedback/      a page for each student
   grades/json/          the same as data
 and at the end, also after Ctrl-C:
-  grades.csv            student, id, points for each exercise, total, max, status
+  grades.csv            student, id, points for each exercise, total, max, status, look
+
+The column look names places in a notebook where calls may be hidden from the watch on forbidden
+functions. It takes no point, and students do not read it: look yourself, and talk to them.
 
 A run that was interrupted, also by a power cut, goes on with --resume; nothing is graded twice.
 Give another SECRET in another year, and keep it: the same SECRET gives the same grades. A secret
@@ -148,8 +151,10 @@ def _grade(options: argparse.Namespace) -> int:
         )
     )
     for one in grades:
-        if one.status != words.GRADED:
-            print(f"{one.student.name}: {one.status}", file=sys.stderr)
+        lines = [words.worth(place) for place in one.look]
+        lines[:0] = [one.status] if one.status != words.GRADED else []
+        for line in lines:
+            print(words.printable(f"{one.student.name}: {line}"), file=sys.stderr)
     print(f"{len(grades)} submissions, {options.out}", file=sys.stderr)
     return 0 if all(one.graded for one in grades) else 2
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from cnncourse.checks.notebook import Notebook
 from cnncourse_grader import sandbox, words
-from cnncourse_grader.answers import read_answers
+from cnncourse_grader.answers import clean, read_answers
 from cnncourse_grader.assignment import Assignment, assigned_chapters, exercises_of
 from cnncourse_grader.collect import Submission, collect
 from cnncourse_grader.marks import Grade, Run, is_pending, mark_submission, not_graded
@@ -157,8 +157,8 @@ def _run(assignment: Assignment, limits: Limits, runner: Runner, notebook: Noteb
         result = runner(request)
         answers = read_answers(result.data, assignment.cases)
         if answers.started:
-            return Run(notebook, answers, result.problem)
-    raise EnvironmentProblemError(words.did_not_start(notebook.name, result.problem))
+            return Run(notebook, answers, clean(result.problem) or answers.fault)
+    raise EnvironmentProblemError(words.did_not_start(notebook.name, clean(result.problem)))
 
 
 @contextmanager

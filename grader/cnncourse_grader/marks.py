@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from html import escape
 
-from cnncourse.checks.diagnosis import yours
 from cnncourse.checks.exercise import Exercise
 from cnncourse.checks.judge import judge
 from cnncourse.checks.notebook import Notebook
@@ -15,7 +14,7 @@ from cnncourse_grader import words
 from cnncourse_grader.answers import Answer, Answers
 from cnncourse_grader.assignment import Assignment
 from cnncourse_grader.collect import Student, Submission
-from cnncourse_grader.reading import forbidden_calls
+from cnncourse_grader.reading import worth_a_look
 
 # References may use torch's global random numbers, which threads share.
 _judging = threading.Lock()
@@ -61,6 +60,8 @@ class Grade:
         Cells that stopped with an error.
     graded : bool
         Whether the notebooks were run; False for a refused submission.
+    look : tuple of str
+        What the instructor may want to look at; it takes no point, and students do not read it.
     """
 
     student: Student
@@ -69,6 +70,7 @@ class Grade:
     status: str = words.GRADED
     failures: tuple[str, ...] = ()
     graded: bool = True
+    look: tuple[str, ...] = ()
 
     @property
     def total(self) -> float:
@@ -99,6 +101,7 @@ class Grade:
             status=data["status"],
             failures=tuple(data["failures"]),
             graded=data["graded"],
+            look=tuple(data["look"]),
         )
 
 
@@ -115,7 +118,7 @@ class Run:
 def mark_submission(
     submission: Submission, digest: str, assignment: Assignment, runs: Sequence[Run]
 ) -> Grade:
-    """Give points for all notebooks of a student; of two answers to an exercise the better counts.
+    """Give points for all notebooks of a student; of all tries of an exercise the best counts.
 
     Parameters
     ----------
@@ -144,7 +147,10 @@ def mark_submission(
         for run in runs
         for number, text in run.answers.failures
     )
-    return Grade(submission.student, digest, marks, "; ".join(stopped) or words.GRADED, failures)
+    status = "; ".join(stopped) or words.GRADED
+    earned = any(mark.points for mark in marks)
+    look = tuple(one for run in runs for one in worth_a_look(run.notebook)) if earned else ()
+    return Grade(submission.student, digest, marks, status, failures, look=look)
 
 
 def not_graded(submission: Submission, digest: str, assignment: Assignment, reason: str) -> Grade:
@@ -160,23 +166,21 @@ def is_pending(grade: Grade) -> bool:
 
 
 def _best(exercise: Exercise, assignment: Assignment, runs: Sequence[Run]) -> Mark:
-    marks = [_mark(exercise, assignment, run) for run in runs]
+    tries = [one for run in runs for one in _tries(exercise, run)]
+    marks = [_mark(exercise, assignment, one) for one in tries]
     # A notebook of another chapter hands in no answer to this exercise: prefer one that does.
-    answers = [run.answers.answers.get(exercise.name) for run in runs]
-    answered = [bool(one) and one.problem != words.MISSING for one in answers]
+    answered = [one.problem not in (words.MISSING, words.NO_ANSWER) for one in tries]
     return max(zip(marks, answered, strict=True), key=lambda one: (one[0].points, one[1]))[0]
 
 
-def _mark(exercise: Exercise, assignment: Assignment, run: Run) -> Mark:
-    answer = run.answers.answers.get(exercise.name)
-    if answer is None:
-        stopped = words.notebook_stopped(run.problem) if run.problem else words.NO_ANSWER
-        return _without_points(exercise, stopped)
+def _tries(exercise: Exercise, run: Run) -> list[Answer]:
+    stopped = words.notebook_stopped(run.problem) if run.problem else words.NO_ANSWER
+    return run.answers.answers.get(exercise.name) or [Answer(problem=stopped)]
+
+
+def _mark(exercise: Exercise, assignment: Assignment, answer: Answer) -> Mark:
     if answer.problem:
         return _without_points(exercise, answer.problem)
-    named = forbidden_calls(run.notebook.cells, exercise.name, exercise.forbidden)
-    if named:
-        return _without_points(exercise, yours("names", named[0]))
     return _judged(exercise, assignment, answer)
 
 

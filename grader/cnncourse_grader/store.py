@@ -18,6 +18,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import cnncourse
+from cnncourse_grader import words
 from cnncourse_grader.collect import Student
 from cnncourse_grader.feedback import page
 from cnncourse_grader.files import write
@@ -139,12 +140,14 @@ def file_name(student: Student) -> str:
     Examples
     --------
     >>> file_name(Student("Zoë Lee", "12"))
-    'Zoë-Lee-12-c1ecc6'
+    'Zoë-Lee-12-c1ecc6fc8339b6ab5ad2'
     """
-    # Systems that do not tell "Ann" from "ann" still see two files.
-    trace = hashlib.sha256("\0".join(student).encode()).hexdigest()[:6]
-    words = re.sub(r"[^\w-]+", "-", "-".join(filter(None, student)))
-    return f"{words[:80]}-{trace}"
+    # Systems that do not tell "Ann" from "ann" still see two files, and nobody finds a second name
+    # with the same trace.
+    trace = hashlib.sha256("\0".join(student).encode()).hexdigest()[:20]
+    readable = re.sub(r"[^\w-]+", "-", "-".join(filter(None, student)))
+    # A file system counts bytes.
+    return f"{readable.encode()[:80].decode(errors='ignore')}-{trace}"
 
 
 def table(grades: Iterable[Grade], names: Sequence[str], warning: str) -> str:
@@ -162,16 +165,18 @@ def table(grades: Iterable[Grade], names: Sequence[str], warning: str) -> str:
     Returns
     -------
     str
-        Columns ``student``, ``id``, one an exercise, ``total``, ``max``, ``status``.
+        Columns ``student``, ``id``, one an exercise, ``total``, ``max``, ``status``, ``look``; no
+        control characters.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["student", "id", *names, "total", "max", "status"])
+    writer.writerow(["student", "id", *names, "total", "max", "status", "look"])
     for grade in sorted(grades, key=lambda one: one.student):
         points = [f"{mark.points:g}" for mark in grade.marks]
         status = "; ".join(filter(None, [grade.status, warning]))
         totals = [f"{grade.total:g}", f"{grade.most:g}"]
-        writer.writerow([*grade.student, *points, *totals, status])
+        row = [*grade.student, *points, *totals, status, "; ".join(grade.look)]
+        writer.writerow(map(words.printable, row))
     return text.getvalue()
 
 

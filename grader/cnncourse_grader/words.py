@@ -6,6 +6,14 @@ sentences.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+
+def printable(text: str) -> str:
+    """Put question marks where a terminal, a table or a file could stumble."""
+    return "".join(one if one.isprintable() else "?" for one in text)
+
+
 # Status of a submission
 
 GRADED = "graded"
@@ -59,15 +67,46 @@ def ended_early(code: int, last_line: str) -> str:
     return f"it ended early ({reason}{f': {last_line}' if last_line else ''})"
 
 
+# What is wrong with the results of a notebook
+
+NO_END = "its results have no end"
+BEHIND_THE_END = "something was written behind the end of its results"
+MALFORMED = "something was written among its results"
+
+# What an instructor may want to look at
+
+PARALLEL = "what another thread or process calls is not seen"
+OTHER_CODE = "what an operator of one's own or foreign code calls is not seen"
+EXCHANGED = "functions and their variables can be read and exchanged"
+RUNNER = "it reaches for what runs and watches the answers"
+AT_RUN_TIME = "names can be put together at run time"
+
+
+def worth_a_look(notebook: str, cell: int, name: str, reason: str) -> str:
+    """Name a place in a notebook, and why to look at it."""
+    return f"cell {cell} of {notebook}, `{name}`: {reason}"
+
+
+def worth(place: str) -> str:
+    """Announce such a place."""
+    return f"worth a look: {place}"
+
+
 # Why a submission is refused
 
-NO_NOTEBOOK = "no notebook was handed in"
 SAME_NAME = "two files have the same name"
 FOLDER_AND_FILE = "there are a folder and a file of this name"
 BAD_NAME = (
     "the student's name must be printable, not start with one of = + - @ . "
     'and hold none of ? / \\ " < > |'
 )
+
+
+def no_notebook(names: Sequence[str]) -> str:
+    """Say what there is in the place of a notebook."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    only = f", only {', '.join(names[:3])}{more}" if names else ""
+    return f"no notebook was handed in{only}"
 
 
 def long_name(most: int) -> str:

@@ -100,7 +100,7 @@ def test_sandbox_shows_no_solution() -> None:
 
 
 def test_what_the_sandbox_shows_is_there() -> None:
-    assert [name for name in stripped.SHOWN if not stripped.files_of(name)] == []
+    assert [name for name in stripped.HELPERS if not stripped.files_of(name)] == []
 
 
 def test_stripped_package_holds_no_reference_and_no_hint(tmp_path: Path) -> None:

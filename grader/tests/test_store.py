@@ -13,7 +13,7 @@ from cnncourse_grader.collect import Student, Submission
 from cnncourse_grader.feedback import page
 from cnncourse_grader.files import write
 from cnncourse_grader.marks import Grade, Mark
-from cnncourse_grader.store import Store, file_name
+from cnncourse_grader.store import Store, file_name, table
 from submissions import SECRET
 
 from cnncourse.checks.notebook import read_notebook
@@ -22,6 +22,19 @@ from cnncourse.checks.notebook import read_notebook
 def test_file_names_are_unlike_for_students_unlike_by_case() -> None:
     names = {file_name(Student(name)).lower() for name in ("Ann", "ann", "a/nn", "a nn", "a-nn")}
     assert len(names) == 5
+
+
+def test_file_names_are_short_in_bytes_and_long_in_their_trace() -> None:
+    name = file_name(Student("한" * 120))
+    assert len(f".{name}.html.partial".encode()) < 255
+    readable, _, trace = name.rpartition("-")
+    assert set(readable) == {"한"}
+    assert len(trace) == 20
+
+
+def test_control_characters_reach_no_table() -> None:
+    grade = Grade(Student("ann"), "", (), "stopped: \x1b[2J\n", look=("cell 1\u202e",))
+    assert table([grade], [], "").splitlines()[1] == "ann,,0,0,stopped: ?[2J?,cell 1?"
 
 
 def test_store_writes_no_half_files(tmp_path: Path) -> None:
@@ -57,7 +70,7 @@ def test_what_cannot_be_compared_earns_nothing(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(marks, "judge", fail)
     assignment = Assignment.draw(exercises_of([3]), SECRET)
-    answers = Answers(True, (), {"corr2d": Answer()})
+    answers = Answers(True, (), {"corr2d": [Answer()]})
     run = marks.Run(read_notebook("a.py", b""), answers, "")
     submission = Submission(Student("ann"), (run.notebook,))
     grade = marks.mark_submission(submission, "", assignment, [run])
