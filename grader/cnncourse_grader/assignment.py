@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
+import cnncourse
 from cnncourse import checks
 from cnncourse.checks.exercise import Case, Exercise, generator
 from cnncourse.checks.notebook import Notebook
@@ -58,6 +61,10 @@ class Assignment:
         """Names of the exercises."""
         return [one.name for one in self.exercises]
 
+    def digests(self) -> dict[str, str]:
+        """Return a fingerprint of each exercise: another one when it asks or judges otherwise."""
+        return {one.name: _digest(one) for one in self.exercises}
+
     def request(self, notebook: Notebook, limits: Limits) -> bytes:
         """Write what a sandbox needs for one notebook: its cells, the inputs, no expected value."""
         return wire.pack(
@@ -67,6 +74,14 @@ class Assignment:
                 "exercises": [_interface(one, self.cases[one.name]) for one in self.exercises],
             }
         )
+
+
+def _digest(exercise: Exercise) -> str:
+    drawn = [case.arguments for case in exercise.cases(generator("digest", exercise.name))]
+    judges = (exercise.reference, exercise.accepts, exercise.probe)
+    facts = (cnncourse.__version__, exercise.points, exercise.forbidden, exercise.tolerance)
+    text = repr([*facts, *(inspect.getsource(one) for one in judges if one)])
+    return hashlib.sha256(text.encode() + wire.pack(drawn)).hexdigest()[:20]
 
 
 def _interface(exercise: Exercise, cases: list[Case]) -> dict:

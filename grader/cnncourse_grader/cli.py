@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import secrets
 import sys
 from pathlib import Path
 
 from cnncourse.cli import Command, Parser, positive
 from cnncourse_grader import words
 
+SHORTEST_SECRET = 16  # characters
 GRADE_TEXT = """\
 Grade submissions without trusting them.
 
@@ -30,7 +32,9 @@ and at the end, also after Ctrl-C:
 The column look names places in a notebook where calls may be hidden from the watch on forbidden
 functions. It takes no point, and students do not read it: look yourself, and talk to them.
 
-A run that was interrupted, also by a power cut, goes on with --resume; nothing is graded twice.
+A run that was interrupted, also by a power cut, goes on with --resume; nothing is graded twice. It
+says what has changed since: an exercise, a limit. --regrade NAME grades an exercise again for all,
+or a student again in all, keeps the other marks and says whose points are others now.
 Give another SECRET in another year, and keep it: the same SECRET gives the same grades. A secret
 on the command line can be read by other users of this computer and stays in your shell's history;
 the environment variable CNNCOURSE_SEED, or --seed-file, does not show it.
@@ -67,6 +71,13 @@ def _add_grade(command: Parser) -> None:
         help="notebooks at a time (default: %(default)s)",
     )
     command.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    command.add_argument(
+        "--regrade",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="go on, and grade these exercises or students again; all: every exercise",
+    )
     command.add_argument(
         "--timeout", type=positive, default=60, help="seconds a notebook (default: %(default)s)"
     )
@@ -124,14 +135,25 @@ def _secret(options: argparse.Namespace) -> str:
     """Return the secret, wherever it stands; it is taken out of the environment."""
     from_environment = os.environ.pop("CNNCOURSE_SEED", "")
     if options.seed_file:
-        return options.seed_file.read_text(encoding="utf-8").strip()
-    return options.seed or from_environment
+        seed = options.seed_file.read_text(encoding="utf-8").strip()
+    else:
+        seed = options.seed or from_environment
+    if 0 < len(seed) < SHORTEST_SECRET:
+        raise ValueError(
+            f"a secret of {len(seed)} characters is found by trying, {SHORTEST_SECRET} are needed. "
+            f"{_offer()}"
+        )
+    return seed
+
+
+def _offer() -> str:
+    return f"Here is one: echo {secrets.token_hex(16)} > secret.txt, then --seed-file secret.txt"
 
 
 def _grade(options: argparse.Namespace) -> int:
     seed = _secret(options)
     if not seed:
-        raise ValueError("a secret is needed: --seed, --seed-file or CNNCOURSE_SEED")
+        raise ValueError(f"a secret is needed: --seed, --seed-file or CNNCOURSE_SEED. {_offer()}")
     from cnncourse_grader import grade as grading
 
     limits = grading.Limits(
@@ -145,6 +167,7 @@ def _grade(options: argparse.Namespace) -> int:
             chapters=options.chapters,
             jobs=options.jobs,
             resume=options.resume,
+            regrade=options.regrade,
             protected=not options.no_sandbox,
             dask=options.dask,
             limits=limits,

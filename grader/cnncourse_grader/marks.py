@@ -160,6 +160,11 @@ def not_graded(submission: Submission, digest: str, assignment: Assignment, reas
     return Grade(submission.student, digest, marks, status, graded=False)
 
 
+def is_stopped(grade: Grade) -> bool:
+    """Tell whether a limit, or the notebook itself, ended one of the notebooks."""
+    return grade.status.startswith(words.STOPPED)
+
+
 def is_pending(grade: Grade) -> bool:
     """Tell whether the grade has to be tried again."""
     return grade.status.startswith(words.PENDING)

@@ -18,6 +18,7 @@ def printable(text: str) -> str:
 
 GRADED = "graded"
 PENDING = "not graded: "
+STOPPED = "stopped: "
 UNPROTECTED = "graded without a sandbox: the submissions could read and change this computer"
 
 
@@ -28,7 +29,7 @@ def refused(reason: str) -> str:
 
 def stopped(notebook: str, problem: str) -> str:
     """Say that a notebook was ended early."""
-    return f"stopped: {notebook}: {problem}"
+    return f"{STOPPED}{notebook}: {problem}"
 
 
 def did_not_start(notebook: str, problem: str) -> str:
@@ -65,6 +66,26 @@ def ended_early(code: int, last_line: str) -> str:
     """Say how a process ended; ``code`` is as in ``subprocess``."""
     reason = f"signal {-code}" if code < 0 else f"exit code {code}"
     return f"it ended early ({reason}{f': {last_line}' if last_line else ''})"
+
+
+# What an earlier run has to do with this one
+
+
+def exercises_changed(names: Sequence[str]) -> str:
+    """Name exercises whose marks are those of another version."""
+    listed = " ".join(names)
+    return f"Changed since they were graded, marks kept: {listed}. Do: --regrade {listed}"
+
+
+def limits_changed(students: Sequence[str]) -> str:
+    """Name students who were stopped under other limits."""
+    listed = " ".join(repr(name) if " " in name else name for name in students)
+    return f"Stopped under other limits, marks kept: {listed}. Do: --regrade {listed}"
+
+
+def points_changed(student: str, exercise: str, before: float, now: float) -> str:
+    """Say that a mark is another one than before."""
+    return f"{student}: {exercise} {before:g} -> {now:g}"
 
 
 # What is wrong with the results of a notebook

@@ -6,13 +6,14 @@ import csv
 import json
 import signal
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import psutil
 import pytest
 from cnncourse_grader import grade as grading
-from cnncourse_grader.assignment import exercises_of
+from cnncourse_grader.assignment import Assignment, exercises_of
 from cnncourse_grader.collect import Student
 from cnncourse_grader.grade import Options, grade
 from cnncourse_grader.marks import Grade
@@ -189,12 +190,29 @@ def test_the_seed_stands_in_no_report(finished: Path) -> None:
     assert not [path for path in files if SECRET in path.read_text()]
 
 
-def test_resume_refuses_other_exercises_and_versions(finished: Path, monkeypatch) -> None:
+def test_resume_refuses_other_exercises(finished: Path) -> None:
     with pytest.raises(ValueError, match="same exercises"):
         grade(options(finished.parent, finished, resume=True, chapters=[4]))
+
+
+def test_resume_says_what_another_version_changed(finished: Path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(cnncourse, "__version__", "9")
-    with pytest.raises(ValueError, match="same version"):
-        grade(options(finished.parent, finished, resume=True))
+    grade(options(finished.parent, finished, resume=True))
+    assert "Do: --regrade corr2d" in capsys.readouterr().err
+
+
+def test_regrade_wants_names_that_there_are(finished: Path) -> None:
+    with pytest.raises(ValueError, match="got 'corr3d'"):
+        grade(options(finished.parent, finished, regrade=["corr3d"]))
+
+
+def test_every_exercise_has_a_fingerprint_that_tells_a_change() -> None:
+    exercises = exercises_of(range(1, 11))
+    before = Assignment.draw(exercises, SECRET).digests()
+    assert before == Assignment.draw(exercises, "another").digests()
+    changed = [replace(one, points=one.points + 1) for one in exercises]
+    after = Assignment.draw(changed, SECRET).digests()
+    assert [name for name in before if before[name] == after[name]] == []
 
 
 def test_resume_writes_what_is_missing(finished: Path) -> None:
