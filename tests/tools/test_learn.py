@@ -6,7 +6,6 @@ import re
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
 
 from tools import learn
 from tools.markdown import citations, plain
@@ -46,20 +45,6 @@ def test_learners_notebook_holds_no_check_and_no_raw_myst(path) -> None:
         assert not re.search(r"\b(says|cites)\(", cell.source)
         if cell.cell_type == "markdown":
             assert not re.search(r"^:::|\{[a-z:]+\}`|^\([\w-]+\)=$", cell.source, re.MULTILINE)
-
-
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-def test_learners_notebook_runs_whole_for_one_who_does_not_wait(path) -> None:
-    notebook = nbformat.read(learn.FOLDER / path.name, as_version=4)
-    for cell in notebook.cells:
-        if says_how_long(cell):
-            following = notebook.cells[notebook.cells.index(cell) + 1]
-            following.source = following.metadata.get("instead", "")
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": learn.FOLDER}}).execute()
-
-
-def says_how_long(cell: nbformat.NotebookNode) -> bool:
-    return cell.cell_type == "markdown" and cell.source.startswith("*The next cell takes")
 
 
 def test_checks_are_left_out_and_what_they_hide_stays() -> None:
