@@ -16,6 +16,7 @@ from cnncourse.checks.exercise import Case, Exercise, generator
 from cnncourse.checks.notebook import Notebook
 from cnncourse_grader import wire
 from cnncourse_grader.collect import Submission
+from cnncourse_grader.earlier import ANSWERS, called
 from cnncourse_grader.sandbox import Limits
 
 GIVEN = ("cnncourse.checks.given.", "torch.")
@@ -65,13 +66,20 @@ class Assignment:
         """Return a fingerprint of each exercise: another one when it asks or judges otherwise."""
         return {one.name: _digest(one) for one in self.exercises}
 
-    def request(self, notebook: Notebook, limits: Limits) -> bytes:
-        """Write what a sandbox needs for one notebook: its cells, the inputs, no expected value."""
+    def request(self, notebook: Notebook, limits: Limits, later: Sequence[Exercise] = ()) -> bytes:
+        """Write what a sandbox needs for one notebook: its cells, the inputs, no expected value.
+
+        Exercises in ``later`` are asked for alone, at the end, where the earlier answers that they
+        call are replaced.
+        """
+        names = dict.fromkeys(map(called, later))
+        asked = [_interface(one, self.cases[one.name]) for one in later or self.exercises]
         return wire.pack(
             {
-                "cells": list(notebook.cells),
+                "cells": [*notebook.cells, *(ANSWERS[name] for name in names)],
                 "limits": vars(limits),
-                "exercises": [_interface(one, self.cases[one.name]) for one in self.exercises],
+                "exercises": asked,
+                "at_the_end": bool(later),
             }
         )
 

@@ -44,6 +44,7 @@ could not be graded; their status in grades.csv says why.
 
   cnncourse grade submissions --seed-file secret.txt --out grades.csv --jobs 2
   cnncourse grade moodle.zip --seed-file secret.txt --out grades.csv --resume
+  cnncourse grade moodle.zip --seed-file secret.txt --out grades.csv --resume --fill worksheet.csv
 """
 RELEASE_TEXT = """\
 Write the archive students get (notebooks without solutions) and, separate from it, the one for
@@ -77,6 +78,15 @@ def _add_grade(command: Parser) -> None:
         default=[],
         metavar="NAME",
         help="go on, and grade these exercises or students again; all: every exercise",
+    )
+    command.add_argument(
+        "--fill",
+        type=Path,
+        metavar="WORKSHEET",
+        help="write the points into Moodle's grading worksheet or Canvas' gradebook",
+    )
+    command.add_argument(
+        "--column", default="", metavar="NAME", help="of the assignment in Canvas' gradebook"
     )
     command.add_argument(
         "--timeout", type=positive, default=60, help="seconds a notebook (default: %(default)s)"
@@ -155,6 +165,7 @@ def _grade(options: argparse.Namespace) -> int:
     if not seed:
         raise ValueError(f"a secret is needed: --seed, --seed-file or CNNCOURSE_SEED. {_offer()}")
     from cnncourse_grader import grade as grading
+    from cnncourse_grader.fill import fill
 
     limits = grading.Limits(
         seconds=options.timeout, step=max(1, options.timeout // 4), memory=options.memory << 20
@@ -179,6 +190,8 @@ def _grade(options: argparse.Namespace) -> int:
         for line in lines:
             print(words.printable(f"{one.student.name}: {line}"), file=sys.stderr)
     print(f"{len(grades)} submissions, {options.out}", file=sys.stderr)
+    for line in fill(options.fill, grades, options.column) if options.fill else ():
+        print(words.printable(line), file=sys.stderr)
     return 0 if all(one.graded for one in grades) else 2
 
 

@@ -20,7 +20,15 @@ from cnncourse_grader import sandbox, words
 from cnncourse_grader.answers import clean, read_answers
 from cnncourse_grader.assignment import Assignment, assigned_chapters, exercises_of
 from cnncourse_grader.collect import Submission, collect
-from cnncourse_grader.marks import Grade, Run, is_pending, mark_submission, not_graded
+from cnncourse_grader.marks import (
+    Grade,
+    Run,
+    followed,
+    is_pending,
+    mark_submission,
+    not_graded,
+    waiting,
+)
 from cnncourse_grader.sandbox import Limits
 from cnncourse_grader.store import ALL, Store
 
@@ -99,15 +107,15 @@ def grade(options: Options) -> list[Grade]:
     warning = "" if options.protected else words.UNPROTECTED
     store = Store(options.out, assignment.digests(), warning, vars(options.limits))
     store.open(options.seed, options.resume or bool(options.regrade), options.regrade)
-    waiting = [(one, digest_of(one)) for one in submissions]
-    waiting = [both for both in waiting if not store.load(both[0].student, both[1])]
-    _say(f"Grading {len(waiting)} of {len(submissions)} submissions: {', '.join(assignment.names)}")
+    to_do = [(one, digest_of(one)) for one in submissions]
+    to_do = [both for both in to_do if not store.load(both[0].student, both[1])]
+    _say(f"Grading {len(to_do)} of {len(submissions)} submissions: {', '.join(assignment.names)}")
     for note in store.notes():
         _say(note)
     with _runner(options) as (runner, workers):
         try:
             grade_one = partial(_grade_one, assignment, options.limits, runner)
-            _grade_all(waiting, grade_one, store, workers)
+            _grade_all(to_do, grade_one, store, workers)
         finally:
             store.write_table()
     store.close()
@@ -162,15 +170,20 @@ def _grade_all(
 def _grade_one(
     assignment: Assignment, limits: Limits, runner: Runner, submission: Submission, digest: str
 ) -> Grade:
+    ask = partial(assignment.request, limits=limits)
     try:
-        runs = [_run(assignment, limits, runner, notebook) for notebook in submission.notebooks]
+        runs = [_run(assignment, ask(one), runner, one) for one in submission.notebooks]
+        grade = mark_submission(submission, digest, assignment, runs)
+        later = waiting(assignment, grade, runs)
+        for one in submission.notebooks if later else ():
+            again = _run(assignment, ask(one, later=later), runner, one)
+            grade = followed(grade, later, assignment, again)
     except EnvironmentProblemError as error:
         return not_graded(submission, digest, assignment, str(error))
-    return mark_submission(submission, digest, assignment, runs)
+    return grade
 
 
-def _run(assignment: Assignment, limits: Limits, runner: Runner, notebook: Notebook) -> Run:
-    request = assignment.request(notebook, limits)
+def _run(assignment: Assignment, request: bytes, runner: Runner, notebook: Notebook) -> Run:
     for _ in range(STARTS):
         result = runner(request)
         answers = read_answers(result.data, assignment.cases)

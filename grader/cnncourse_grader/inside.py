@@ -47,7 +47,8 @@ def main() -> None:
     tries = Tries(results, request["exercises"], seconds)
     _limit(request["limits"])
     _write(results, {"started": True})
-    checks.attempt = tries.attempt
+    if not request["at_the_end"]:
+        checks.attempt = tries.attempt
     namespace, failures = run_cells(request["cells"], seconds)
     _write(results, {"cells": [[number, text] for number, text in failures.items()]})
     for name in tries.exercises:

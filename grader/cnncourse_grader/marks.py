@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from html import escape
 
 from cnncourse.checks.exercise import Exercise
 from cnncourse.checks.judge import judge
 from cnncourse.checks.notebook import Notebook
+from cnncourse.checks.report import html_words
 from cnncourse_grader import words
 from cnncourse_grader.answers import Answer, Answers
 from cnncourse_grader.assignment import Assignment
 from cnncourse_grader.collect import Student, Submission
+from cnncourse_grader.earlier import called
 from cnncourse_grader.reading import worth_a_look
 
 # References may use torch's global random numbers, which threads share.
@@ -153,6 +155,45 @@ def mark_submission(
     return Grade(submission.student, digest, marks, status, failures, look=look)
 
 
+def waiting(assignment: Assignment, grade: Grade, runs: Sequence[Run]) -> list[Exercise]:
+    """List the exercises that failed, and may have failed for the earlier answer that they call."""
+    failed = {mark.exercise for mark in grade.marks if mark.points < mark.most}
+    tried = {name for run in runs for name, one in run.answers.answers.items() if one[0].outcomes}
+    return [
+        one for one in assignment.exercises if one.name in failed & tried and called(one) in failed
+    ]
+
+
+def followed(grade: Grade, later: Sequence[Exercise], assignment: Assignment, run: Run) -> Grade:
+    """Take the marks of a second run, in which earlier answers were replaced.
+
+    Parameters
+    ----------
+    grade : Grade
+        Of the first run.
+    later : sequence of Exercise
+        Those that were tried again.
+    assignment : Assignment
+        What was asked.
+    run : Run
+        The second run of one notebook.
+
+    Returns
+    -------
+    Grade
+        With the new marks that are no worse; each says what it was judged with.
+    """
+    new = {
+        one.name: _with_note(_best(one, assignment, [run]), words.followed(called(one)))
+        for one in later
+        if any(answer.outcomes for answer in run.answers.answers.get(one.name, ()))
+    }
+    # Of equals the new one, which says more.
+    pairs = [(new.get(mark.exercise, mark), mark) for mark in grade.marks]
+    marks = [max(pair, key=lambda mark: mark.points) for pair in pairs]
+    return replace(grade, marks=tuple(marks))
+
+
 def not_graded(submission: Submission, digest: str, assignment: Assignment, reason: str) -> Grade:
     """Note that the machine failed; ``--resume`` tries again."""
     status = f"{words.PENDING}{reason}"
@@ -197,6 +238,11 @@ def _judged(exercise: Exercise, assignment: Assignment, answer: Answer) -> Mark:
         return _without_points(exercise, words.incomparable(error))
     points, most = round(report.score * exercise.points, 2), float(exercise.points)
     return Mark(exercise.name, exercise.title, points, most, report.feedback, report._repr_html_())
+
+
+def _with_note(mark: Mark, note: str) -> Mark:
+    feedback, html = f"{mark.feedback}\n{note}", f"{mark.html}<p>{html_words(note)}</p>"
+    return replace(mark, feedback=feedback, html=html)
 
 
 def _without_points(exercise: Exercise, reason: str) -> Mark:

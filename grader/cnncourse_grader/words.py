@@ -88,6 +88,24 @@ def points_changed(student: str, exercise: str, before: float, now: float) -> st
     return f"{student}: {exercise} {before:g} -> {now:g}"
 
 
+# What was written into a worksheet
+
+
+def filled(file: str, count: int) -> str:
+    """Count the rows that have points now."""
+    return f"{file}: points in {count} rows"
+
+
+def not_filled(student: str) -> str:
+    """Name a student whose points are in no row."""
+    return f"{student}: no points in the worksheet; the row, the number or a grade is missing"
+
+
+def other_maximum(theirs: str, ours: float) -> str:
+    """Say that two scales differ."""
+    return f"the worksheet counts to {theirs}, the exercises to {ours:g}: points are not scaled"
+
+
 # What is wrong with the results of a notebook
 
 NO_END = "its results have no end"
@@ -191,6 +209,11 @@ def notebook_stopped(problem: str) -> str:
 def incomparable(error: Exception) -> str:
     """Say that a comparison failed."""
     return f"The answer cannot be compared ({type(error).__name__})."
+
+
+def followed(name: str) -> str:
+    """Say that an earlier answer was replaced."""
+    return f"Your `{name}` is not right yet, so this was judged with the course's in its place."
 
 
 # The page
