@@ -33,8 +33,6 @@ HELPERS = (
     *("_arguments", "animation", "claims", "datasets", "plots", "training"),
     *("checks.cells", "checks.exercise", "checks.given", "checks.report", "checks.run"),
 )
-LIBRARIES = ("numpy", "scipy")
-OF_INTEREST = ("cnncourse.", *LIBRARIES)
 LONGEST_ERROR = 400  # characters
 MOST_FRAMES = 4
 NOT_THE_LEARNERS = tuple(
@@ -133,9 +131,9 @@ def _watched(exercise: Interface, answer: Callable, given: tuple, forbidden: lis
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=[]))
         torch.manual_seed(0)
-        note = partial(_note, exercise.forbidden, forbidden)
-        stack.enter_context(_python_calls(note, forbidden.append))
+        stack.enter_context(_solutions_refused(forbidden.append))
         if exercise.forbidden:
+            note = partial(_note, exercise.forbidden, forbidden)
             stack.enter_context(Operators(note))
             stack.enter_context(_Functions(note))
         return exercise.call(answer, *given)
@@ -178,19 +176,15 @@ class _Functions(TorchFunctionMode):
 
 
 @contextmanager
-def _python_calls(note: Callable[[str], None], refuse: Callable[[str], None]) -> Iterator[None]:
-    """Note what an answer calls of numpy, and refuse what it calls of the course's solutions."""
+def _solutions_refused(refuse: Callable[[str], None]) -> Iterator[None]:
+    """Note what an answer calls of the course's own solutions: torch does not see it."""
 
     def look(frame: FrameType, event: str, value: object) -> None:
-        if event != "call" or not (module := _module(frame)).startswith(OF_INTEREST):
+        if event != "call" or not (module := _module(frame)).startswith("cnncourse."):
             return
-        library, name = module.partition(".")[0], frame.f_code.co_qualname
-        if name.startswith("_") or "<" in name:
-            return
-        if library in LIBRARIES and not _module(frame.f_back).startswith(LIBRARIES):
-            note(f"{library}.{name}")
-        elif library == "cnncourse" and not _is_helper(module):
-            refuse(f"{module}.{name}".removesuffix(".__init__"))
+        name = frame.f_code.co_qualname.removesuffix(".__init__")
+        if not (_is_helper(module) or name.startswith("_") or "<" in name):
+            refuse(f"{module}.{name}")
 
     before = sys.getprofile()
     sys.setprofile(look)
@@ -200,8 +194,8 @@ def _python_calls(note: Callable[[str], None], refuse: Callable[[str], None]) ->
         sys.setprofile(before)
 
 
-def _module(frame: FrameType | None) -> str:
-    return str(frame.f_globals.get("__name__")) if frame else ""
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__"))
 
 
 def _is_helper(module: str) -> bool:

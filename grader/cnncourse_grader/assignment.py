@@ -66,9 +66,16 @@ class Assignment:
         """Return a fingerprint of each exercise: another one when it asks or judges otherwise."""
         return {one.name: _digest(one) for one in self.exercises}
 
-    def request(self, notebook: Notebook, limits: Limits, later: Sequence[Exercise] = ()) -> bytes:
+    def request(
+        self,
+        notebook: Notebook,
+        limits: Limits,
+        beside: Sequence[Notebook] = (),
+        later: Sequence[Exercise] = (),
+    ) -> bytes:
         """Write what a sandbox needs for one notebook: its cells, the inputs, no expected value.
 
+        Python files of the same student, in ``beside``, can be imported.
         Exercises in ``later`` are asked for alone, at the end, where the earlier answers that they
         call are replaced.
         """
@@ -76,6 +83,7 @@ class Assignment:
         asked = [_interface(one, self.cases[one.name]) for one in later or self.exercises]
         return wire.pack(
             {
+                "files": {one.name: "".join(one.cells) for one in beside if one.is_python},
                 "cells": [*notebook.cells, *(ANSWERS[name] for name in names)],
                 "limits": vars(limits),
                 "exercises": asked,

@@ -170,7 +170,7 @@ def _grade_all(
 def _grade_one(
     assignment: Assignment, limits: Limits, runner: Runner, submission: Submission, digest: str
 ) -> Grade:
-    ask = partial(assignment.request, limits=limits)
+    ask = partial(assignment.request, limits=limits, beside=submission.notebooks)
     try:
         runs = [_run(assignment, ask(one), runner, one) for one in submission.notebooks]
         grade = mark_submission(submission, digest, assignment, runs)
@@ -180,6 +180,9 @@ def _grade_one(
             grade = followed(grade, later, assignment, again)
     except EnvironmentProblemError as error:
         return not_graded(submission, digest, assignment, str(error))
+    except Exception as error:  # whatever it is, the others have their grades
+        reason = clean(f"{type(error).__name__}: {error}")
+        return not_graded(submission, digest, assignment, reason)
     return grade
 
 

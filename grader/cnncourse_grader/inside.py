@@ -9,6 +9,7 @@ here that the submission may not know.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import importlib
@@ -47,6 +48,7 @@ def main() -> None:
     tries = Tries(results, request["exercises"], seconds)
     _limit(request["limits"])
     _write(results, {"started": True})
+    _lay_out(request["files"])
     if not request["at_the_end"]:
         checks.attempt = tries.attempt
     namespace, failures = run_cells(request["cells"], seconds)
@@ -56,6 +58,14 @@ def main() -> None:
     _write(results, {"end": True})
     # No destructor or exit handler of the submission has a say any more.
     os._exit(0)
+
+
+def _lay_out(files: Mapping[str, str]) -> None:
+    """Put the student's own modules where an import finds them."""
+    for name, source in files.items():
+        with contextlib.suppress(OSError, ValueError):
+            Path(name).write_text(source, encoding="utf-8")
+    sys.path.insert(0, str(Path.cwd()))
 
 
 def _take_output() -> BinaryIO:

@@ -20,11 +20,12 @@ SIGNS = {
         r"\b(?:_?threading|_thread|concurrent\.futures|multiprocessing|ThreadPool\w*|asyncio"
         r"|subprocess|os\.(?:fork|system|popen|(?:posix_)?spawn|exec)\w*)\b"
     ): words.PARALLEL,
+    re.compile(r"\b(?:numpy|np)\.(?:convolve|correlate)\b|\bscipy\b"): words.LIBRARY,
     re.compile(
         r"\b(?:torch\.library|custom_op|cpp_extension|ctypes|cffi|numba|py_function)\b"
     ): words.OTHER_CODE,
     re.compile(
-        r"__(?:code|closure|globals|class|dict|subclasses|mro|bases)__|\bcell_contents\b"
+        r"__(?:self|code|closure|globals|class|dict|subclasses|mro|bases)__|\bcell_contents\b"
         r"|\b_getframe\b|\b[ft]b?_(?:back|locals|globals|frame)\b|\bgc\.get_\w+"
         r"|\bimport inspect\b|\.forward\s*=(?!=)|\bset(?:trace|profile)\b"
     ): words.EXCHANGED,

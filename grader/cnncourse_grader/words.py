@@ -115,6 +115,7 @@ MALFORMED = "something was written among its results"
 # What an instructor may want to look at
 
 PARALLEL = "what another thread or process calls is not seen"
+LIBRARY = "what numpy and scipy do is not watched"
 OTHER_CODE = "what an operator of one's own or foreign code calls is not seen"
 EXCHANGED = "functions and their variables can be read and exchanged"
 RUNNER = "it reaches for what runs and watches the answers"

@@ -103,7 +103,7 @@ def test_collect_refuses_huge_members_without_unpacking_them(tmp_path: Path) -> 
     path = write_zip(tmp_path / "all.zip", {"eve/03.ipynb": b" " * (LARGEST_FILE * 20)})
     assert path.stat().st_size < 1 << 20
     (submission,) = collect(path)
-    assert submission.refused == "03.ipynb is larger than 10 MB"
+    assert submission.refused == "03.ipynb is larger than 25 MB"
 
 
 @pytest.mark.parametrize("name", ["=HYPERLINK(1)", "@SUM(1)", "x" * 200, "a\x1b[2Jb", "a<b>"])

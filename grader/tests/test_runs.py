@@ -79,6 +79,26 @@ def test_a_stopped_run_leaves_the_table_of_what_it_has(
     assert [row["student"] for row in rows] == ["ann"]
 
 
+def test_a_submission_that_stops_the_grader_costs_its_own_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "submissions"
+    folder.mkdir()
+    for name in ("ann", "bo"):
+        (folder / f"{name}.ipynb").write_text("{")
+    whole = grading.mark_submission
+
+    def mark_submission(submission, *values: object) -> Grade:
+        if submission.student.name == "ann":
+            raise RecursionError("too \x1b deep")
+        return whole(submission, *values)
+
+    monkeypatch.setattr(grading, "mark_submission", mark_submission)
+    ann, bo = grade(options(tmp_path, folder))
+    assert ann.status == "not graded: RecursionError: too ? deep"
+    assert bo.status.startswith("refused")
+
+
 def test_dask_workers_give_the_same_results(
     small_class: Path, two_workers: dict[str, str], tmp_path: Path
 ) -> None:

@@ -8,12 +8,15 @@ CALL = "torch.conv2d(x[None, None], k[None, None])[0, 0]"
 ANSWER = "def corr2d(x, k):\n    return "
 FORGED = """\
 import os, torch
+import cnncourse.checks as checks
 from cnncourse_grader import wire
-outcome = {"value": torch.zeros(2, 2), "returned": "", "error": "", "traceback": (),
-           "changed": (), "forbidden": ()}
-for fd in range(3, 64):
-    try: os.write(fd, wire.pack({"exercise": "corr2d", "problem": "", "outcomes": [outcome]}))
-    except OSError: pass
+tries = checks.attempt.__self__
+def outcome(x, k):
+    y = torch.conv2d(x[None, None], k[None, None])[0, 0]
+    texts, lists = dict.fromkeys(["returned", "error"], ""), ["traceback", "changed", "forbidden"]
+    return {"value": y, **texts, **dict.fromkeys(lists, ())}
+outcomes = [outcome(*case) for case in tries.exercises["corr2d"][1]["cases"]]
+tries.results.write(wire.pack({"exercise": "corr2d", "problem": "", "outcomes": outcomes}))
 """
 TRICKS = {
     "plain": [ANSWER + CALL, CHECK],
@@ -82,8 +85,27 @@ TRICKS = {
         CHECK,
     ],
     "forged-and-gone": [FORGED + "os._exit(0)"],
-    "forged-and-garbage": [
-        FORGED + "for fd in range(3, 64):\n    try: os.write(fd, b'garbage')\n"
-        "    except OSError: pass"
+    "forged-and-garbage": [FORGED + "tries.results.write(b'garbage')"],
+    "forged-and-ended": [FORGED + "tries.results.write(wire.pack({'end': True}))"],
+    "forged-ended-and-gone": [
+        FORGED + "tries.results.write(wire.pack({'end': True})); os._exit(0)"
     ],
 }
+# What else was tried once, in a line each.
+SIGNS = (
+    "try_model.__code__ = (lambda *values: None).__code__",
+    "model.forward = lambda x: answers[x.sum().item()]",
+    "translate = lent.__closure__[0].cell_contents",
+    "import gc; cases = [one for one in gc.get_objects() if type(one) is list]",
+    "lib = torch.library.Library('aten', 'IMPL')",
+    "from torch.utils._python_dispatch import _pop_mode",
+    "from multiprocessing import *",
+    "import ctypes",
+    "torch.overrides._get_current_function_mode_stack()",
+    "eval('F.' + 'conv2d')",
+    "f = getattr (F, name)",
+    "import inspect",
+    "sys.modules['torch']",
+    "os.system('python other.py')",
+    "type(answer).__mro__",
+)
