@@ -126,7 +126,7 @@ def run_cells(
     cells : sequence of str
         Source of each code cell.
     seconds : int or float
-        Time for one cell; 0 for no limit.
+        Time for one statement; 0 for no limit.
 
     Returns
     -------
@@ -149,8 +149,7 @@ def run_cells(
     try:
         for number, source in enumerate(cells, start=1):
             try:
-                with time_limit(seconds):
-                    _run(source, f"<cell {number}>", module.__dict__, translate)
+                _run(source, f"<cell {number}>", module.__dict__, translate, seconds)
             except BaseException as error:  # SystemExit and the clock too: the next cell has a turn
                 if isinstance(error, KeyboardInterrupt):
                     raise
@@ -167,23 +166,31 @@ def _notebook_module() -> ModuleType:
     return module
 
 
-def _run(source: str, name: str, namespace: dict[str, object], translate: Compile) -> None:
+def _run(
+    source: str, name: str, namespace: dict[str, object], translate: Compile, seconds: int | float
+) -> None:
     """Run a cell to its end, and raise the first error then."""
-    try:
-        tree = ast.parse(source, name)
-    except SyntaxError:
-        source = without_magics(source)
-        tree = ast.parse(source, name)
+    with time_limit(seconds):
+        source, tree = _parsed(source, name)
     # So that a traceback shows the learner's line.
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
     errors = []
     for statement in tree.body:
         try:
-            exec(translate(ast.Module([statement], []), name, "exec"), namespace)
-        except Exception as error:
+            with time_limit(seconds):
+                exec(translate(ast.Module([statement], []), name, "exec"), namespace)
+        except (Exception, OutOfTimeError) as error:
             errors.append(error)
     if errors:
         raise errors[0]
+
+
+def _parsed(source: str, name: str) -> tuple[str, ast.Module]:
+    try:
+        return source, ast.parse(source, name)
+    except SyntaxError:
+        source = without_magics(source)
+        return source, ast.parse(source, name)
 
 
 def _describe(error: BaseException) -> str:

@@ -97,6 +97,7 @@ HONEST = {
         RIGHT.replace("(x, kernel)", "(x: Picture, kernel: Picture) -> Picture", 1),
         CHECK,
     ],
+    "a-statement-without-end": [MINE + 'while True: pass\ncheck("corr2d", mine)'],
     "windows-line-ends": [(RIGHT + "\n%matplotlib inline").replace("\n", "\r\n"), CHECK],
 }
 # The notebook ends too early; what was checked before counts, and the status says what happened.

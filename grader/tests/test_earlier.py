@@ -50,7 +50,7 @@ def grades(tmp_path_factory: pytest.TempPathFactory, bubblewrap: None) -> dict[s
     for name, cells in CLASS.items():
         (folder / "submissions" / f"{name}.ipynb").write_text(notebook(SETUP, *cells))
     options = Options(
-        folder / "submissions", folder / "out.csv", SECRET, [3], limits=Limits(seconds=240)
+        folder / "submissions", folder / "out.csv", SECRET, [3], 2, limits=Limits(seconds=240)
     )
     return {one.student.name: one for one in grade(options)}
 

@@ -28,7 +28,9 @@ def grades(tmp_path_factory: pytest.TempPathFactory, bubblewrap: None) -> dict[s
     imports = notebook(SETUP, "from helpers import part", HELPED, CHECK)
     (folder / "submissions/two-files/03.ipynb").write_text(imports)
     done = grade(
-        Options(folder / "submissions", folder / "out.csv", SECRET, [3], limits=Limits(seconds=240))
+        Options(
+            folder / "submissions", folder / "out.csv", SECRET, [3], 2, limits=Limits(seconds=240)
+        )
     )
     return {one.student.name: one for one in done}
 
