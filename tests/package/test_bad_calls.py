@@ -136,8 +136,9 @@ GOOD: dict[Callable, dict[str, object]] = {
 }
 # They take what GOOD's functions have checked, or check it for them, or ask a module about itself.
 NOT_OPERATORS = {
-    # networks and measurements of chapters to come; tests/package/test_shift.py has their tests
+    # networks and their measurements; tests/package/test_shift.py and test_invariance.py test them
     invariance.permute_pixels,
+    invariance.digit_reader,
     shift.on_canvas,
     shift.shift_curve,
     shift.shift_net,

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 
 from tools import learn
-from tools.markdown import citations, plain
+from tools.markdown import citations, plain, sources
 
 CHAPTERS = learn.tested()
 
@@ -102,6 +102,12 @@ def test_citation_is_a_link_and_the_sources_are_a_list() -> None:
     link = "(https://doi.org/10.1109/5.726791)"
     assert f"([LeCun et al., 1998]{link})" in written
     assert "- LeCun, Bottou, Bengio and Haffner (1998). [Gradient-Based" in written
+
+
+def test_sources_of_one_name_stand_in_the_order_of_their_years() -> None:
+    first, second = sources(["zhang2023", "zhang2017", "zhang2023"])
+    assert "(2017)" in first
+    assert "(2023)" in second
 
 
 def test_link_to_another_page_leads_to_the_site() -> None:
