@@ -163,5 +163,6 @@ def test_a_request_holds_no_secret_and_no_expected_value() -> None:
     assert SECRET.encode() not in message
     request = wire.unpack(message)
     known = {"name", "takes_arguments", "forbidden", "functions", "probe", "cases"}
-    assert request.keys() == {"cells", "limits", "exercises"}
+    assert request.keys() == {"cells", "files", "limits", "exercises", "at_the_end"}
+    assert request["cells"] == ["x = 1"]
     assert all(one.keys() == known for one in request["exercises"])
