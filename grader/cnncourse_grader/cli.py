@@ -9,10 +9,15 @@ import argparse
 import os
 import secrets
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cnncourse.cli import Command, Parser, positive
 from cnncourse_grader import words
+
+if TYPE_CHECKING:
+    from cnncourse_grader.marks import Grade
 
 SHORTEST_SECRET = 16  # characters
 GRADE_TEXT = """\
@@ -164,9 +169,11 @@ def _grade(options: argparse.Namespace) -> int:
     seed = _secret(options)
     if not seed:
         raise ValueError(f"a secret is needed: --seed, --seed-file or CNNCOURSE_SEED. {_offer()}")
+    from cnncourse_grader import fill
     from cnncourse_grader import grade as grading
-    from cnncourse_grader.fill import fill
 
+    if options.fill:
+        fill.check(options.fill, options.column)
     limits = grading.Limits(
         seconds=options.timeout, step=max(1, options.timeout // 4), memory=options.memory << 20
     )
@@ -184,15 +191,19 @@ def _grade(options: argparse.Namespace) -> int:
             limits=limits,
         )
     )
-    for one in grades:
-        lines = [words.worth(place) for place in one.look]
-        lines[:0] = [one.status] if one.status != words.GRADED else []
-        for line in lines:
-            print(words.printable(f"{one.student.name}: {line}"), file=sys.stderr)
+    _tell(grades)
     print(f"{len(grades)} submissions, {options.out}", file=sys.stderr)
-    for line in fill(options.fill, grades, options.column) if options.fill else ():
+    for line in fill.fill(options.fill, grades, options.column) if options.fill else ():
         print(words.printable(line), file=sys.stderr)
     return 0 if all(one.graded for one in grades) else 2
+
+
+def _tell(grades: Sequence[Grade]) -> None:
+    """Print what is not as usual."""
+    for one in grades:
+        lines = [one.status] if one.status != words.GRADED else []
+        for line in [*lines, *map(words.worth, one.look)]:
+            print(words.printable(f"{one.student.name}: {line}"), file=sys.stderr)
 
 
 def _release(options: argparse.Namespace) -> int:

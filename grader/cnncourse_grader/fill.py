@@ -98,6 +98,11 @@ def fill(path: Path, grades: Sequence[Grade], column: str = "") -> list[str]:
     ]
 
 
+def check(path: Path, column: str = "") -> None:
+    """Raise what `fill` would, before the work is done."""
+    _places(path, Sheet(path.read_bytes()).columns, column)
+
+
 def _places(path: Path, columns: list[str], column: str) -> tuple[int, int]:
     """Find the columns of the number and of the points."""
     if {"Identifier", "Grade"} <= set(columns):

@@ -94,11 +94,11 @@ class Store:
         record = json.loads(path.read_text(encoding="utf-8"))
         if type(record) is not dict or record.keys() != RECORDED:
             raise ValueError(f"{path} was not written by this version: choose another --out")
+        before = {"exercises": list(record["exercises"]), "warning": record["warning"]}
         for name, value in {"exercises": self.names, "warning": self.warning}.items():
-            before = list(record.get(name, ()))
-            if before != list(value):
+            if before[name] != value:
                 raise ValueError(
-                    f"--resume needs the same {name} as before: {before}, got {value!r}"
+                    f"--resume needs the same {name} as before: {before[name]!r}, got {value!r}"
                 )
         if record["seed"] != _trace(seed, record["salt"]) and not self.again >= set(self.names):
             raise ValueError(

@@ -149,6 +149,19 @@ def test_grade_takes_the_secret_from(
     assert SECRET not in repr(seen[0])
 
 
+def test_grade_looks_at_the_worksheet_first_and_fills_it_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sheet = tmp_path / "sheet.csv"
+    words = ["grade", str(tmp_path), "--seed", SECRET, "--out", str(tmp_path / "grades.csv")]
+    monkeypatch.setattr(grading, "grade", lambda options: [Grade(Student("ann", "12"), "", ())])
+    assert cli.main([*words, "--fill", str(sheet)]) == 1
+    sheet.write_text("Identifier,Grade\nParticipant 12,\n")
+    assert cli.main([*words, "--fill", str(sheet)]) == 0
+    assert sheet.read_text() == "Identifier,Grade\nParticipant 12,0\n"
+    assert "sheet.csv: points in 1 rows" in capsys.readouterr().err
+
+
 def test_grade_without_bubblewrap_ends_with_1_and_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
