@@ -1,10 +1,11 @@
 """One function a figure, drawn with matplotlib's objects and returned, never shown.
 
-Figures stand by kind: ``curves``, ``images``, ``network``; what they share is in ``style``. A
-chapter calls ``plots.name``. Importing this package changes no setting of matplotlib, and nothing
-here touches the list of open figures.
+Figures stand by kind: ``connections``, ``curves``, ``images``, ``network``; what they share is in
+``style``. A chapter calls ``plots.name``. Importing this package changes no setting of matplotlib,
+and nothing here touches the list of open figures.
 """
 
+from cnncourse.plots.connections import layer_prices
 from cnncourse.plots.curves import (
     layer_scale_curves,
     nonlinearities,
@@ -13,6 +14,7 @@ from cnncourse.plots.curves import (
     signals,
     training_curves,
 )
+from cnncourse.plots.gradients import number_grids, step_errors
 from cnncourse.plots.images import (
     feature_maps,
     image_grid,
@@ -32,15 +34,18 @@ __all__ = [
     "feature_maps",
     "image_grid",
     "kernels",
+    "layer_prices",
     "layer_scale_curves",
     "matrices",
     "network",
     "nonlinearities",
+    "number_grids",
     "picture_and_maps",
     "pictures",
     "sampled",
     "seed_strip",
     "signals",
+    "step_errors",
     "training_curves",
     "two_orders",
     "usage_maps",

@@ -132,13 +132,14 @@ def feature_maps(
 
 
 def picture_and_maps(
-    picture: Float[Tensor, "h w"], maps: Mapping[str, Float[Tensor, "_ _"]]
+    picture: Float[Tensor, "h w"] | Float[Tensor, "3 h w"],
+    maps: Mapping[str, Float[Tensor, "_ _"]],
 ) -> Figure:
     """Draw a picture and what kernels make of it: zero is mid-grey, negative is darker.
 
     Parameters
     ----------
-    picture : Tensor, float, (h, w)
+    picture : Tensor, float, (h, w), or (3, h, w) for red, green and blue
         Values in [0, 1], black for 0 and white for 1.
     maps : mapping from name to Tensor, float, of two dimensions
         Feature maps, drawn on one common scale; their sizes may differ.
@@ -151,7 +152,7 @@ def picture_and_maps(
     Raises
     ------
     ValueError
-        If there is no map, or the picture or a map has not two dimensions or is empty.
+        If there is no map, the picture or a map is empty, or has another shape.
 
     Examples
     --------
@@ -161,16 +162,19 @@ def picture_and_maps(
     ['picture', 'left', '']
     """
     check_filled("maps", maps)
-    for name, value in [("picture", picture), *maps.items()]:
+    is_colour = picture.ndim == 3 and len(picture) == 3
+    for name, value in [("picture", picture[0] if is_colour else picture), *maps.items()]:
         if value.ndim != 2 or value.numel() == 0:
             raise ValueError(f"`{name}` must have shape (h, w), got {tuple(value.shape)}")
     limit = max(value.detach().abs().max().item() for value in maps.values())
     figure = Figure(figsize=(WIDTH, WIDTH / (len(maps) + 1.4) + 0.25), layout="constrained")
     first, *others = figure.subplots(1, len(maps) + 1)
-    first.imshow(picture.detach().cpu().numpy(), cmap="gray", vmin=0, vmax=1)
+    shown = picture.movedim(0, -1) if is_colour else picture
+    pixels = {"cmap": "gray", "interpolation": "nearest"}
+    first.imshow(shown.detach().cpu().numpy(), vmin=0, vmax=1, **pixels)
     norm = CenteredNorm(halfrange=limit or 1)
     for axes, value in zip(others, maps.values(), strict=True):
-        axes.imshow(value.detach().cpu().numpy(), cmap="gray", norm=norm)
+        axes.imshow(value.detach().cpu().numpy(), norm=norm, **pixels)
     for axes, name in zip([first, *others], ["picture", *maps], strict=True):
         axes.set_axis_off()
         axes.set_title(name, size=SMALL)

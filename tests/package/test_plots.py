@@ -12,6 +12,7 @@ import torch
 from IPython.core.formatters import DisplayFormatter
 from matplotlib.text import Text
 from PIL import Image
+from torch import nn
 
 from cnncourse import plots
 from cnncourse.layer_table import layer_table
@@ -40,6 +41,8 @@ EVERY = {
     "feature_maps": lambda: plots.feature_maps(PICTURES[:, 0]),
     "nonlinearities": lambda: plots.nonlinearities({"sigmoid": torch.sigmoid, "ReLU": torch.relu}),
     "network": lambda: plots.network(layer_table(LeNet(), (1, 28, 28))),
+    "number_grids": lambda: plots.number_grids({"a": PICTURES[0, 0], "b": PICTURES[1, 0].T}),
+    "step_errors": lambda: plots.step_errors([1e-1, 1e-2], {"a": [0.1, 0.2], "b": [3.0, 1.0]}),
     "signals": lambda: plots.signals({"a": (0, PICTURES[0, 0, 0]), "b": (3, PICTURES[1, 0, 0])}),
     "matrices": lambda: plots.matrices({"a": torch.ones(2, 3), "b": torch.eye(3)}),
     "cone": lambda: plots.cone([(3, 1), (3, 2)], PICTURES[:2, 0].flatten()[:11]),
@@ -49,6 +52,7 @@ EVERY = {
     "picture_and_maps": lambda: plots.picture_and_maps(PICTURES[0, 0], {"a": PICTURES[1, 0, :2]}),
     "window_rows": lambda: plots.window_rows(8, kernel_size=3, stride=2, padding=1),
     "usage_maps": lambda: plots.usage_maps({"a": usage_count(5, 3, stride=2, padding=1)}),
+    "layer_prices": lambda: plots.layer_prices({"full": FULL, "groups": HALVES}, (4, 5, 6)),
 }
 
 
@@ -332,6 +336,31 @@ def test_picture_and_maps_refuse_wrong_input(as_installed) -> None:
         plots.picture_and_maps(torch.eye(3), {"a": torch.zeros(3, 0)})
 
 
+def test_number_grids_draws_each_number_in_its_place_and_marks_cells() -> None:
+    grids = {"x": torch.tensor([[1.0, 0.0, -3.0]]), "y": torch.tensor([[4.0], [5.0]])}
+    (axes,) = plots.number_grids(grids, {"y": [(1, 0)]}, columns=1).axes
+    numbers = {text.get_text(): text for text in axes.texts if text.get_text() not in grids}
+    assert [numbers[n].get_position() for n in ("1", "-3", "4")] == [
+        (0.5, 0.5),
+        (2.5, 0.5),
+        (0.5, 3.5),
+    ]
+    assert [n for n, text in numbers.items() if text.get_weight() == "bold"] == ["5"]
+    filled = [patch.get_xy() for patch in axes.patches if patch.get_facecolor()[0] < 1]
+    assert filled == [(0.0, 4.0)]
+    assert numbers["0"].get_color() != numbers["1"].get_color()
+
+
+def test_step_errors_rings_the_smallest_error_of_each_curve() -> None:
+    steps, errors = [1e-1, 1e-2, 1e-3], {"a": [3.0, 1.0, 2.0], "b": [0.5, 0.6, 0.7]}
+    (axes,) = plots.step_errors(steps, errors).axes
+    a, b, *rings = axes.lines
+    assert a.get_xydata().tolist() == [[0.1, 3.0], [0.01, 1.0], [0.001, 2.0]]
+    assert b.get_ydata().tolist() == errors["b"]
+    assert [ring.get_xydata().tolist() for ring in rings] == [[[0.01, 1.0]], [[0.1, 0.5]]]
+    assert axes.get_xscale() == axes.get_yscale() == "log"
+
+
 def test_pictures_may_differ_in_size_and_are_black_for_0_and_white_for_1() -> None:
     named = {"white": torch.ones(4, 6), "pooled": torch.tensor([[0.2, 0.4, 3.0]])}
     white, pooled = plots.pictures(named).axes
@@ -450,3 +479,60 @@ def test_figures_of_windows_refuse_wrong_input() -> None:
         plots.window_rows(0, kernel_size=1)
     with pytest.raises(ValueError, match="`maps` must hold numbers"):
         plots.usage_maps({})
+
+
+FULL = nn.Sequential(nn.Conv2d(4, 6, 3))
+
+
+HALVES = nn.Sequential(nn.Conv2d(4, 6, 3, groups=2), nn.Conv2d(6, 2, 1))
+
+
+def test_picture_and_maps_take_a_colour_picture_with_its_channels_in_front() -> None:
+    red = torch.zeros(3, 2, 4)
+    red[0] = 1
+    picture, *_ = plots.picture_and_maps(red, {"a": torch.eye(3)}).axes
+    assert picture.images[0].get_array().tolist() == [[[1, 0, 0]] * 4] * 2
+
+
+def test_a_photograph_keeps_its_colours_and_a_drawing_gets_a_palette() -> None:
+    # All hues of two channels, so more colours than a palette has.
+    ramp = torch.linspace(0, 1, 90).expand(90, 90)
+    hues = torch.stack([ramp, ramp.T, ramp.flip(1)])
+    for picture, mode in (hues, "RGB"), (hues[0], "P"):
+        data, _ = plots.picture_and_maps(picture, {"a": hues[1]})._repr_png_()
+        with Image.open(io.BytesIO(data)) as stored:
+            assert stored.mode == mode
+
+
+def test_layer_prices_join_the_channels_that_a_weight_joins() -> None:
+    both, halves = plots.layer_prices({"full": FULL, "groups": HALVES}, (4, 5, 6)).axes
+    assert [axes.get_title() for axes in (both, halves)] == ["full", "groups"]
+    (full,) = both.collections
+    assert len(full.get_segments()) == 4 * 6
+    assert sum(width > 1 for width in full.get_linewidths()) == 4  # into the first output channel
+    drawn = {tuple(map(tuple, line)) for line in halves.collections[0].get_segments()}
+    # The gradient of an output channel is zero for the input channels that it does not see.
+    x = torch.rand(1, 4, 5, 6, requires_grad=True)
+    seen = set()
+    for o in range(6):
+        (gradient,) = torch.autograd.grad(HALVES[0](x)[0, o].sum(), x)
+        seen |= {((0, c), (1, o)) for c in range(4) if gradient[0, c].any()}
+    assert drawn == seen
+    assert len(halves.lines) == 3
+
+
+def test_layer_prices_are_those_of_the_layer_table() -> None:
+    both, halves = plots.layer_prices({"full": FULL, "groups": HALVES}, (4, 5, 6)).axes
+    words = [text.get_text() for text in halves.texts]
+    # (2 * 9 + 1) * 6 + (6 + 1) * 2; 3 x 4 places with 6 * 18, then 2 * 6, each; 8 maps of floats
+    assert words == ["128 parameters", "1,440 multiply-adds", "384 bytes of outputs"]
+    assert both.texts[0].get_text() == "222 parameters"
+
+
+def test_layer_prices_refuse_wrong_input() -> None:
+    with pytest.raises(ValueError, match="`layers` must hold numbers for each name"):
+        plots.layer_prices({}, (4, 5, 6))
+    with pytest.raises(
+        ValueError, match=r"(?s)`layers` must hold stacks of nn.Conv2d, got .*'act'"
+    ):
+        plots.layer_prices({"act": nn.Sequential(nn.ReLU())}, (4, 5, 6))
