@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHAPTER = """\
 # 2. A chapter
 
-The matrix of windows is known as **im2col**. It is **not** in the list.
+The matrix of windows is known as **im2col**. It is **not** in the list. im2col again, and `im2col`.
 
 :::{figure} plot.png
 :alt: A square.
@@ -99,7 +99,19 @@ chapter | A chapter | What?
 later | Another chapter | How?
 :::
 """
+GLOSSARY = """\
+# Words
+
+im2col, im2col
+: Windows as columns.
+: 창을 열로 펼친 것.
+
+window matrix, matrix of windows, 창 행렬
+: A matrix with a window in each row.
+: 행마다 창이 하나씩 있는 행렬.
+"""
 PAGES = {"book/index": LANDING, "book/02_chapter": CHAPTER, "book/03_later": LATER}
+PAGES["book/glossary"] = GLOSSARY
 PAGES["book/exercises/01_unwritten"] = "# Exercises\n\nDo it.\n"
 PAGES["book/exercises/02_chapter"] = "# Exercises for it\n\nDo it.\n"
 
@@ -264,7 +276,25 @@ def test_term_in_bold_stands_in_the_index(book: Path, chapter: Tag) -> None:
     ]
 
 
-@pytest.mark.parametrize("page", ["genindex", "book/02_chapter", "book/index"])
+def test_first_use_of_a_word_leads_to_the_glossary(book: Path, chapter: Tag) -> None:
+    links = [(a.text, a["href"], a["title"]) for a in chapter.select("a.word")]
+    assert links == [
+        ("matrix of windows", "glossary.html#word-window-matrix", "창 행렬"),
+        ("im2col", "glossary.html#word-im2col", "im2col"),
+    ]
+    assert article(book, "book/03_later").select("a.word") == []
+
+
+def test_glossary_has_both_languages_and_leads_to_the_chapter(book: Path) -> None:
+    page = article(book, "book/glossary")
+    name, korean = page.select("dt#word-window-matrix > span")
+    assert (name.text, korean.text) == ("window matrix, matrix of windows", "창 행렬")
+    assert [part.text.strip() for part in page.select('[lang="ko"]')][-1].startswith("행마다")
+    links = [(a.text, a["href"]) for a in page.select("dd a")]
+    assert links == [("Chapter 2", "02_chapter.html#term-im2col")]
+
+
+@pytest.mark.parametrize("page", ["genindex", "book/02_chapter", "book/index", "book/glossary"])
 def test_sample_is_accessible(browser: Browser, book: Path, page: str) -> None:
     with visiting(browser, book, page) as visit:
         assert find_violations(visit) == []

@@ -12,6 +12,7 @@ MODULES = (
     "code",
     "figures",
     "formulas",
+    "glossary",
     "launch",
     "predict",
     "search",
