@@ -30,6 +30,8 @@ CHAPTER = """\
 
 The matrix of windows is known as **im2col**. It is **not** in the list. im2col again, and `im2col`.
 
+So {chapter}`later` follows {chapter}`unwritten`.
+
 :::{figure} plot.png
 :alt: A square.
 
@@ -239,11 +241,13 @@ WRONG = {
     "book/index": "# Home\n\nSo $\\starr$.\n",
     "book/03_fraction": "# A page\n\n$$\n\\frac{1}\n$$\n",
     "book/08_question": "# Another page\n\n:::{predict}\n:::\n",
+    "book/09_name": "# A third page\n\nSee {chapter}`nowhere`.\n",
 }
 REPORTS = [
     r"index\.md.*starr",
     r"03_fraction\.md.*frac",
     r"08_question\.md.*predict",
+    r"09_name\.md.*nowhere",
     r"terms\.txt lists 'im2col', which no page has in bold",
 ]
 
@@ -369,6 +373,12 @@ def test_unwritten_chapter_says_what_is_ready(book: Path) -> None:
         "exercises/02_chapter.html",
     ]
     assert [a["href"] for a in alone.select("a")] == ["03_later.html"]
+
+
+def test_chapter_is_named_by_its_place_with_a_link_once_it_is_written(chapter: Tag) -> None:
+    sentence = next(p for p in chapter.select("p") if "follows" in p.text)
+    assert sentence.text == "So chapter 3 follows chapter 1."
+    assert [(a.text, a["href"]) for a in sentence.select("a")] == [("chapter 3", "03_later.html")]
 
 
 def test_search_knows_sections_terms_and_names_but_no_answer(book: Path) -> None:
