@@ -16,6 +16,7 @@ MODULES = (
     "launch",
     "predict",
     "search",
+    "shapes",
     "terms",
     "weight",
 )
