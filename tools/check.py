@@ -28,7 +28,7 @@ ROWS: list[tuple[str, str]] = [
     (r"cnncourse/.*|tests/package/.*", "cnncourse tests/package"),
     (r"grader/.*", "grader/tests"),
     (r"book/instructors/.*", "tests/book/test_instructors.py make:book"),
-    (r"book/\d.*", "tests/book/test_book.py tests/book/test_glossary.py make:book"),
+    (r"book/(?:\d|[A-Z]_).*", "tests/book/test_book.py tests/book/test_glossary.py make:book"),
     (r"book/references\.bib", "tests/book/test_book.py make:book"),
     (r"book/glossary\.md", "tests/book/test_glossary.py make:book"),
     (r"book/.*|_config\.yml|_toc\.yml", "make:book"),

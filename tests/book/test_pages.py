@@ -28,7 +28,9 @@ ROOT = Path(__file__).resolve().parents[2]
 CHAPTER = """\
 # 2. A chapter
 
-The matrix of windows is known as **im2col**. It is **not** in the list. im2col again, and `im2col`.
+The matrix of windows is known as **im2col**. It is **not** in the list.
+
+im2col again, and `im2col`. No second matrix of windows.
 
 So {chapter}`later` follows {chapter}`unwritten`.
 
@@ -107,6 +109,10 @@ GLOSSARY = """\
 im2col, im2col
 : Windows as columns.
 : 창을 열로 펼친 것.
+
+matrix, 행렬
+: A table of numbers.
+: 수를 늘어놓은 표.
 
 window matrix, matrix of windows, 창 행렬
 : A matrix with a window in each row.
@@ -189,7 +195,12 @@ def test_exercises_keep_their_own_numbers(book: Path, chapter: Tag) -> None:
 
 @pytest.mark.parametrize(
     ("page", "number"),
-    [("book/08_lenet", (8,)), ("book/index", ()), ("book/exercises/08_lenet", ())],
+    [
+        ("book/08_lenet", (8,)),
+        ("book/A_nonlinearity", ("A",)),
+        ("book/index", ()),
+        ("book/exercises/08_lenet", ()),
+    ],
 )
 def test_chapter_number_is_that_of_the_file(page: str, number: tuple[int, ...]) -> None:
     assert chapter_number(page) == number

@@ -89,6 +89,7 @@ class LinkWords(SphinxTransform):
             return
         self.env.note_dependency(f"{PAGE}.md")
         waiting = {singular(name): word for word in words for name in word.english}
+        self.names = pattern(tuple(waiting))
         for text in list(self.document.findall(nodes.Text)):
             if not isinstance(text.parent, nodes.strong | nodes.emphasis | nodes.paragraph):
                 continue
@@ -98,9 +99,9 @@ class LinkWords(SphinxTransform):
     def linked(self, text: nodes.Text, waiting: dict[str, Word]) -> Iterator[nodes.Node]:
         """Cut a text into words that link, each once in a chapter, and what is between them."""
         rest = 0
-        for match in pattern(tuple(waiting)).finditer(text):
+        for match in self.names.finditer(text):
             word = waiting.get(singular(match[0]))
-            if word is None:  # linked earlier in this text
+            if word is None:  # linked before
                 continue
             for name in word.english:
                 waiting.pop(singular(name), None)
@@ -159,7 +160,8 @@ def link_chapters(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         found = dict.fromkeys(place for name in names for place in places.get(singular(name), ()))
         for page, anchor in found:
             target = f"{app.builder.get_relative_uri(PAGE, page)}#{anchor}"
-            label = f"Chapter {chapter_number(page)[0]}"
+            (place,) = chapter_number(page)
+            label = f"Chapter {place}" if isinstance(place, int) else f"Appendix {place}"
             link = nodes.reference("", label, internal=True, refuri=target)
             definition[-1] += [nodes.Text(" "), link]
 
