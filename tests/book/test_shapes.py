@@ -46,7 +46,17 @@ def test_each_row_is_a_function_that_can_be_imported(module, signature) -> None:
 
 def test_every_module_of_operators_is_listed() -> None:
     # What is not an operator: networks, training, data, drawing, and looking at a network.
-    other = {"lenet", "training", "datasets", "plots", "animation", "checks", "records", "tables"}
+    other = {
+        "lenet",
+        "training",
+        "datasets",
+        "plots",
+        "animation",
+        "checks",
+        "records",
+        "tables",
+        "tabular",
+    }
     modules = {path.stem for path in PACKAGE.glob("[!_]*.py")} | {
         path.parent.name for path in PACKAGE.glob("*/__init__.py")
     }
