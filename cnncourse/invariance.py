@@ -15,6 +15,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from cnncourse._arguments import check_integer, check_tensor
+from cnncourse.lenet import init_he
 
 Shift = tuple[int, int] | list[int]  # (dy, dx)
 
@@ -60,6 +61,43 @@ def permute_pixels(x: Shaped[Tensor, "*lead h w"], seed: int = 0) -> Shaped[Tens
     h, w = x.shape[-2:]
     order = torch.randperm(h * w, generator=torch.Generator().manual_seed(seed)).to(x.device)
     return x.flatten(-2)[..., order].unflatten(-1, (h, w))
+
+
+ENDS = {
+    "mean": lambda: nn.AdaptiveAvgPool2d(1),
+    "max": lambda: nn.AdaptiveMaxPool2d(1),
+    "places": nn.Identity,
+}
+
+
+def digit_reader(end: str = "mean") -> nn.Sequential:
+    """Build three convolutions and a linear layer for images of 28 x 28, with He's weights.
+
+    The linear layer gets the mean of each of the 32 feature maps, their largest number ("max"), or
+    the numbers at all 7 x 7 places ("places").
+
+    Examples
+    --------
+    >>> sum(p.numel() for p in digit_reader("mean").parameters())
+    6218
+    """
+    if end not in ENDS:
+        raise ValueError(f"`end` must be one of {', '.join(ENDS)}, got {end!r}")
+    places = 7 * 7 if end == "places" else 1
+    model = nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1),
+        nn.ReLU(),
+        ENDS[end](),
+        nn.Flatten(),
+        nn.Linear(32 * places, 10),
+    )
+    return init_he(model)
 
 
 @torch.no_grad()

@@ -28,7 +28,11 @@ from tools.notebooks import ROOT, chapters, execute, number_of
 
 PAGE = ROOT / "book" / "claims.md"
 ASK = "import json\nfrom cnncourse.claims import made\nprint(json.dumps(made()))"
-START = """# What the numbers rest on
+START = """---
+nosearch: true
+---
+
+# What the numbers rest on
 
 A number in the text of a chapter is a promise. Behind each one stands a hidden cell, which
 computes it again whenever the notebooks are tested, and fails when the text and the value part.

@@ -157,8 +157,9 @@ def _citation(role: str, keys: str) -> str:
 
 
 def sources(keys: Sequence[str]) -> list[str]:
-    """List works as a bibliography does, in the order of their authors."""
-    entries = sorted((bibliography().entries[key] for key in set(keys)), key=_short)
+    """List works as a bibliography does, in the order of their authors, then of their years."""
+    entries = [bibliography().entries[key] for key in dict.fromkeys(keys)]
+    entries.sort(key=lambda entry: (_short(entry), entry.fields["year"]))
     return [f"- {_long(entry)}" for entry in entries]
 
 

@@ -1,31 +1,50 @@
 """One function a figure, drawn with matplotlib's objects and returned, never shown.
 
-Figures stand by kind: ``curves``, ``images``, ``network``; what they share is in ``style``. A
-chapter calls ``plots.name``. Importing this package changes no setting of matplotlib, and nothing
-here touches the list of open figures.
+Figures stand by kind: ``connections``, ``curves``, ``images``, ``network``; what they share is in
+``style``. A chapter calls ``plots.name``. Importing this package changes no setting of matplotlib,
+and nothing here touches the list of open figures.
 """
 
+from cnncourse.plots.connections import layer_prices
 from cnncourse.plots.curves import (
     layer_scale_curves,
     nonlinearities,
+    sampled,
     seed_strip,
     signals,
     training_curves,
 )
-from cnncourse.plots.images import feature_maps, image_grid, kernels, picture_and_maps
-from cnncourse.plots.network import network
+from cnncourse.plots.images import (
+    feature_maps,
+    image_grid,
+    kernels,
+    matrices,
+    picture_and_maps,
+    pictures,
+    two_orders,
+)
+from cnncourse.plots.network import cone, network
 from cnncourse.plots.style import Figure
+from cnncourse.plots.windows import usage_maps, window_rows
 
 __all__ = [
     "Figure",
+    "cone",
     "feature_maps",
     "image_grid",
     "kernels",
+    "layer_prices",
     "layer_scale_curves",
+    "matrices",
     "network",
     "nonlinearities",
     "picture_and_maps",
+    "pictures",
+    "sampled",
     "seed_strip",
     "signals",
     "training_curves",
+    "two_orders",
+    "usage_maps",
+    "window_rows",
 ]

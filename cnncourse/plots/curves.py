@@ -12,6 +12,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
+from cnncourse._arguments import check_integer
 from cnncourse.lenet import LayerScale
 from cnncourse.plots.style import (
     COLOURS,
@@ -252,9 +253,12 @@ def nonlinearities(
 
 
 def signals(
-    curves: Mapping[str, tuple[int, Float[Tensor, " w"]]], dots: str = "", label: str = "value"
+    curves: Mapping[str, tuple[int, Float[Tensor, " w"]]],
+    dots: str = "",
+    label: str = "value",
+    along: str = "time step",
 ) -> Figure:
-    """Draw signals against time, each named at its end, one of them as dots.
+    """Draw signals against time or place, each named at its end, one of them as dots.
 
     Parameters
     ----------
@@ -262,8 +266,8 @@ def signals(
         Time of the first number, and the numbers, one a time step.
     dots : str, default ""
         Name of a signal that is drawn as dots without a line, such as noisy readings.
-    label : str
-        What the numbers are.
+    label, along : str
+        What the numbers are, and along what they follow each other.
 
     Returns
     -------
@@ -290,6 +294,54 @@ def signals(
         times = range(start, start + len(values))
         style = {"ls": "", "marker": ".", "alpha": 0.6} if name == dots else {"ls": LINES[i]}
         axes.plot(times, values.detach().cpu().numpy(), color=COLOURS[i], label=name, **style)
-    axes.set(xlabel="time step", ylabel=label)
+    axes.set(xlabel=along, ylabel=label)
     name_curves(axes)
+    return figure
+
+
+def sampled(
+    waves: Mapping[str, Callable[[Float[Tensor, " w"]], Float[Tensor, " w"]]],
+    pixels: int,
+    step: int,
+) -> Figure:
+    """Draw waves, with the pixels of the first one as dots: filled where every step-th is kept.
+
+    Parameters
+    ----------
+    waves : mapping from name to function
+        From places to heights.
+    pixels : int
+        Places 0 to pixels are drawn.
+    step : int
+        From one pixel that is kept to the next.
+
+    Returns
+    -------
+    Figure
+        With one axes.
+
+    Raises
+    ------
+    ValueError
+        If there is no wave, more than there are colours, or a number is not positive.
+
+    Examples
+    --------
+    >>> import torch
+    >>> axes = sampled({"flat": torch.zeros_like, "steep": torch.sin}, pixels=8, step=2).axes[0]
+    >>> [len(line.get_xdata()) for line in axes.lines[2:]]  # the pixels, and those kept
+    [9, 5]
+    """
+    check_integer("pixels", pixels, 1)
+    check_integer("step", step, 1)
+    x, places = torch.linspace(0, pixels, 40 * pixels + 1), torch.arange(pixels + 1.0)
+    check_curves("waves", {name: wave(x) for name, wave in waves.items()})
+    figure, axes = one_axes()
+    for i, (name, wave) in enumerate(waves.items()):
+        axes.plot(x, wave(x), color=COLOURS[i], ls=LINES[i], label=name)
+    seen = next(iter(waves.values()))(places)
+    axes.plot(places, seen, "o", color="black", mfc="white", ms=5, label="a pixel")
+    axes.plot(places[::step], seen[::step], "o", color="black", ms=6, label="a pixel that is kept")
+    axes.set(xlabel="place (pixels)", ylabel="value")
+    figure.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=SMALL)
     return figure

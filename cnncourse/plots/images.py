@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+import torch
 from jaxtyping import Float
-from matplotlib.colors import CenteredNorm
+from matplotlib.colors import CenteredNorm, Normalize
 from torch import Tensor
 
 from cnncourse._arguments import check_integer
 from cnncourse.plots.style import SMALL, WIDTH, Figure, check_filled
+
+ORDERS = ("move, then f", "f, then move", "difference")
 
 
 def image_grid(
@@ -128,13 +132,14 @@ def feature_maps(
 
 
 def picture_and_maps(
-    picture: Float[Tensor, "h w"], maps: Mapping[str, Float[Tensor, "_ _"]]
+    picture: Float[Tensor, "h w"] | Float[Tensor, "3 h w"],
+    maps: Mapping[str, Float[Tensor, "_ _"]],
 ) -> Figure:
     """Draw a picture and what kernels make of it: zero is mid-grey, negative is darker.
 
     Parameters
     ----------
-    picture : Tensor, float, (h, w)
+    picture : Tensor, float, (h, w), or (3, h, w) for red, green and blue
         Values in [0, 1], black for 0 and white for 1.
     maps : mapping from name to Tensor, float, of two dimensions
         Feature maps, drawn on one common scale; their sizes may differ.
@@ -147,7 +152,7 @@ def picture_and_maps(
     Raises
     ------
     ValueError
-        If there is no map, or the picture or a map has not two dimensions or is empty.
+        If there is no map, the picture or a map is empty, or has another shape.
 
     Examples
     --------
@@ -157,20 +162,109 @@ def picture_and_maps(
     ['picture', 'left', '']
     """
     check_filled("maps", maps)
-    for name, value in [("picture", picture), *maps.items()]:
+    is_colour = picture.ndim == 3 and len(picture) == 3
+    for name, value in [("picture", picture[0] if is_colour else picture), *maps.items()]:
         if value.ndim != 2 or value.numel() == 0:
             raise ValueError(f"`{name}` must have shape (h, w), got {tuple(value.shape)}")
     limit = max(value.detach().abs().max().item() for value in maps.values())
     figure = Figure(figsize=(WIDTH, WIDTH / (len(maps) + 1.4) + 0.25), layout="constrained")
     first, *others = figure.subplots(1, len(maps) + 1)
-    first.imshow(picture.detach().cpu().numpy(), cmap="gray", vmin=0, vmax=1)
+    shown = picture.movedim(0, -1) if is_colour else picture
+    pixels = {"cmap": "gray", "interpolation": "nearest"}
+    first.imshow(shown.detach().cpu().numpy(), vmin=0, vmax=1, **pixels)
     norm = CenteredNorm(halfrange=limit or 1)
     for axes, value in zip(others, maps.values(), strict=True):
-        axes.imshow(value.detach().cpu().numpy(), cmap="gray", norm=norm)
+        axes.imshow(value.detach().cpu().numpy(), norm=norm, **pixels)
     for axes, name in zip([first, *others], ["picture", *maps], strict=True):
         axes.set_axis_off()
         axes.set_title(name, size=SMALL)
     figure.colorbar(others[-1].images[0], ax=others, label="output")
+    return figure
+
+
+def pictures(named: Mapping[str, Float[Tensor, "_ _"]], columns: int = 3) -> Figure:
+    """Draw grey pictures whose sizes may differ, each in a frame: black for 0 and white for 1.
+
+    Parameters
+    ----------
+    named : mapping from name to Tensor, float, of two dimensions
+        Values in [0, 1]; what lies outside is drawn as 0 or 1.
+    columns : int
+        Pictures a row, at least 1.
+
+    Returns
+    -------
+    Figure
+        With an axes for each picture.
+
+    Raises
+    ------
+    ValueError
+        If there is no picture, one has not two dimensions or is empty, or ``columns`` is not
+        positive.
+
+    Examples
+    --------
+    >>> import torch
+    >>> figure = pictures({"picture": torch.rand(8, 6), "pooled": torch.rand(4, 3)})
+    >>> [axes.get_title() for axes in figure.axes]
+    ['picture', 'pooled']
+    """
+    check_filled("named", named)
+    columns = min(check_integer("columns", columns, 1), len(named))
+    rows, side = -(-len(named) // columns), WIDTH / max(columns, 2)
+    figure = Figure(figsize=(side * columns, rows * (side + 0.1)), layout="constrained")
+    for i, (name, picture) in enumerate(named.items(), start=1):
+        if picture.ndim != 2 or picture.numel() == 0:
+            raise ValueError(f"`{name}` must have shape (h, w), got {tuple(picture.shape)}")
+        # A frame, so that a white picture is seen on a white page.
+        axes = figure.add_subplot(rows, columns, i, xticks=[], yticks=[])
+        shown = picture.detach().cpu().numpy()
+        axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axes.set_title(name, size=SMALL, pad=3)
+    return figure
+
+
+def two_orders(
+    pairs: Mapping[str, tuple[Float[Tensor, "_ _"], Float[Tensor, "_ _"]]],
+) -> Figure:
+    """Draw f(T x), T f(x) and their difference, one row a function: zero is mid-grey.
+
+    Parameters
+    ----------
+    pairs : mapping from name to two tensors, float, (h, w)
+        f(T x) and T f(x). The three pictures of a row share one scale.
+
+    Returns
+    -------
+    Figure
+        With three axes a row.
+
+    Raises
+    ------
+    ValueError
+        If there is no pair, or the two of a pair differ in shape or have not two dimensions.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x = torch.eye(3)
+    >>> len(two_orders({"roll": (x, x.roll(1, 0))}).axes)
+    3
+    """
+    check_filled("pairs", pairs)
+    figure = Figure(figsize=(WIDTH, 1.55 * len(pairs) + 0.25), layout="constrained")
+    for row, (name, (a, b)) in enumerate(pairs.items()):
+        if a.shape != b.shape or a.ndim != 2:
+            shapes = f"{tuple(a.shape)} and {tuple(b.shape)}"
+            raise ValueError(f"`{name}` must hold two tensors of one shape (h, w), got {shapes}")
+        norm = CenteredNorm(halfrange=max(a.abs().max().item(), b.abs().max().item()) or 1)
+        for column, (title, value) in enumerate(zip(ORDERS, (a, b, a - b), strict=True)):
+            axes = figure.add_subplot(len(pairs), 3, 3 * row + column + 1)
+            axes.imshow(value.detach().cpu().numpy(), cmap="gray", norm=norm)
+            axes.set(xticks=[], yticks=[])
+            axes.set_title(title if row == 0 else "", size=SMALL)
+            axes.set_ylabel(name if column == 0 else "", size=SMALL)
     return figure
 
 
@@ -192,4 +286,55 @@ def _tiles(
         axes.imshow(picture.numpy(), interpolation="nearest", **drawing)
         axes.set_axis_off()
         axes.set_title(titles[i] if titles is not None else "", size=SMALL, pad=3)
+    return figure
+
+
+def matrices(layers: Mapping[str, Float[Tensor, "out_h_out_w h_w"]]) -> Figure:
+    """Draw layers as matrices, one below the other: a row for each output, a column for each pixel.
+
+    A weight of exactly 0 is left white, like the paper: it is a connection that is not there. The
+    others share one scale, dark for the smallest and light for the largest.
+
+    Parameters
+    ----------
+    layers : mapping from name to Tensor, float, (out_h * out_w, h * w)
+        Such as ``conv_matrix(kernel, (h, w)).to_dense()``; each has a weight that is not 0.
+
+    Returns
+    -------
+    Figure
+        With one axes for each layer, and a colour bar.
+
+    Raises
+    ------
+    ValueError
+        If there is no layer, one has not two dimensions, or one has no weight but 0.
+
+    Examples
+    --------
+    >>> import torch
+    >>> figure = matrices({"dense": torch.ones(4, 9), "diagonal": torch.eye(9)})
+    >>> [axes.get_title(loc="left") for axes in figure.axes[:2]]
+    ['dense', 'diagonal']
+    """
+    check_filled("layers", layers)
+    for name, matrix in layers.items():
+        if matrix.ndim != 2 or not matrix.any():
+            shape = tuple(matrix.shape)
+            raise ValueError(
+                f"`layers` must hold weights in two dimensions, got {shape} for {name!r}"
+            )
+    weights = torch.cat([matrix[matrix != 0] for matrix in layers.values()]).detach().cpu()
+    norm = Normalize(weights.min().item(), weights.max().item())
+    heights = [WIDTH * len(matrix) / matrix.shape[1] for matrix in layers.values()]
+    figure = Figure(figsize=(WIDTH, 0.85 * sum(heights) + 0.45 * len(layers)), layout="constrained")
+    column = figure.subplots(len(layers), squeeze=False, height_ratios=heights)[:, 0]
+    for axes, (name, matrix) in zip(column, layers.items(), strict=True):
+        drawn = np.ma.masked_equal(matrix.detach().cpu().numpy(), 0)
+        mesh = axes.pcolormesh(drawn, cmap="cividis", norm=norm, edgecolors="0.88", linewidth=0.3)
+        axes.set(aspect="equal", xticks=[], yticks=[], ylabel="outputs")
+        axes.invert_yaxis()
+        axes.set_title(name, size=SMALL, loc="left")
+    column[-1].set_xlabel("pixels, row by row")
+    figure.colorbar(mesh, ax=list(column), label="weight", shrink=0.6, aspect=30)
     return figure

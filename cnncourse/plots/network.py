@@ -1,11 +1,16 @@
-"""A network as it is drawn on a board: one block a layer, as large as its output."""
+"""A network as it is drawn on a board: a block for each layer, or the cone below one unit."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import log2
 
+from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+from torch import Tensor
 
 from cnncourse.layer_table import LayerTable
 from cnncourse.plots.style import COLOURS, SMALL, WIDTH, Figure
@@ -70,3 +75,99 @@ def _block(axes: Axes, y: int, shape: tuple[int, ...], side: int) -> None:
     channels, height, width = shape[0], *(0.8 * n / side for n in shape[-2:])
     for sheet in range(min(channels, SHEETS)):
         axes.add_patch(Rectangle((ASIDE * sheet, y - height / 2), width, height, **style))
+
+
+def cone(
+    layers: Sequence[tuple[int, int]], gradient: Float[Tensor, " w"], unit: int | None = None
+) -> Figure:
+    """Draw what a unit of the last layer depends on, along one axis, from the unit to the pixels.
+
+    Below the pixels stands the gradient of that unit with respect to each of them.
+
+    Parameters
+    ----------
+    layers : sequence of (int, int)
+        Kernel size and stride of each layer, the one nearest to the pixels first; no padding.
+    gradient : Tensor, float, (w,)
+        One number a pixel.
+    unit : int, optional
+        Which unit; the middle one where not given.
+
+    Returns
+    -------
+    Figure
+        With two axes: the units with their connections, and the gradient.
+
+    Raises
+    ------
+    ValueError
+        If there is no layer, a window does not fit, or there is no such unit.
+
+    Examples
+    --------
+    >>> import torch
+    >>> figure = cone([(3, 1), (3, 2)], torch.tensor([1.0, 2, 3, 2, 1, 0, 0]))
+    >>> [text.get_text() for text in figure.axes[0].texts]
+    ['layer 2', 'layer 1', '7 pixels']
+    """
+    widths = _widths(layers, len(gradient))
+    unit = widths[-1] // 2 if unit is None else unit
+    if not 0 <= unit < widths[-1]:
+        raise ValueError(f"`unit` must lie in 0 to {widths[-1] - 1}, got {unit}")
+    figure = Figure(figsize=(WIDTH, 1.6 + 0.6 * len(layers)), layout="constrained")
+    units, bars = figure.subplots(2, sharex=True, height_ratios=(0.6 * len(layers), 1))
+    centres, seen = _centres(layers, widths), {unit}
+    for level in range(len(layers), -1, -1):
+        _units(units, centres[level], level, seen)
+        below = level - 1
+        edges = [(u, u * layers[below][1] + a) for u in seen for a in range(layers[below][0])]
+        if level:
+            _edges(units, centres, level, edges)
+            seen = {under for _, under in edges}
+    units.set_axis_off()
+    bars.bar(range(len(gradient)), gradient.detach().cpu().numpy(), color=COLOURS[1], width=0.7)
+    bars.set(xlabel="pixel", ylabel="gradient")
+    bars.xaxis.set_major_locator(MaxNLocator(integer=True))
+    bars.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _widths(layers: Sequence[tuple[int, int]], w: int) -> list[int]:
+    """Return how many units stand on each level, pixels first."""
+    if not layers:
+        raise ValueError(f"`layers` must hold at least one layer, got {layers!r}")
+    widths = [w]
+    for k, s in layers:
+        if k > widths[-1]:
+            raise ValueError(f"`layers` has a window of {k} over {widths[-1]} units")
+        widths.append((widths[-1] - k) // s + 1)
+    return widths
+
+
+def _centres(layers: Sequence[tuple[int, int]], widths: Sequence[int]) -> list[list[float]]:
+    """Return the place of each unit above the pixels: the middle of what it sees."""
+    centres = [[float(pixel) for pixel in range(widths[0])]]
+    for (k, s), width in zip(layers, widths[1:], strict=True):
+        below = centres[-1]
+        centres.append([(below[u * s] + below[u * s + k - 1]) / 2 for u in range(width)])
+    return centres
+
+
+def _units(axes: Axes, centres: Sequence[float], level: int, seen: set[int]) -> None:
+    """Draw one level: squares for pixels, dots for units, filled where the unit depends on them."""
+    fill = [COLOURS[0] if u in seen else "white" for u in range(len(centres))]
+    marker = "o" if level else "s"
+    level_line = [level] * len(centres)
+    axes.scatter(centres, level_line, 34, fill, marker=marker, edgecolors="grey", zorder=2)
+    name = f"layer {level}" if level else f"{len(centres)} pixels"
+    axes.annotate(name, (1.02, level), xycoords=axes.get_yaxis_transform(), va="center", size=SMALL)
+
+
+def _edges(
+    axes: Axes, centres: Sequence[Sequence[float]], level: int, edges: Sequence[tuple[int, int]]
+) -> None:
+    """Draw the connections of one level with the one below."""
+    lines = [
+        [(centres[level][u], level), (centres[level - 1][under], level - 1)] for u, under in edges
+    ]
+    axes.add_collection(LineCollection(lines, color=COLOURS[0], lw=0.8, zorder=1))

@@ -229,6 +229,7 @@ NOT_PROSE = [
     r"\(\d+ minutes, (?:easy|medium|hard)\)",
     r"(?m)^\d+\. ",
     r"\b[1-4]-D\b",
+    r"\b1×1\b",  # without spaces it is a name, with them a size
 ]
 
 

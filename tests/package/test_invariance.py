@@ -10,6 +10,7 @@ from torch import nn
 from torch.autograd import gradcheck
 
 from cnncourse.invariance import (
+    digit_reader,
     equivariance_error,
     invariance_error,
     permute_pixels,
@@ -171,6 +172,24 @@ def test_measurement_leaves_the_model_as_it_was(measure):
     before = snapshot(model)
     assert measure(model, image()) == measure(model, image())  # dropout is off
     assert snapshot(model) == before
+
+
+def test_ends_of_the_digit_reader_see_mean_largest_and_all_places():
+    x = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    for end, seen in {
+        "mean": lambda maps: maps.mean(dim=(2, 3)),
+        "max": lambda maps: maps.amax(dim=(2, 3)),
+        "places": lambda maps: maps.flatten(1),
+    }.items():
+        model = digit_reader(end)
+        maps = model[:8](x)
+        assert maps.shape == (3, 32, 7, 7)
+        assert torch.allclose(model(x), model[-1](seen(maps)), atol=1e-6)
+
+
+def test_digit_reader_refuses_an_unknown_end():
+    with pytest.raises(ValueError, match=r"`end` must be one of mean, max, places, got 'sum'"):
+        digit_reader("sum")
 
 
 GOOD = {

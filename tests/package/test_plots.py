@@ -12,10 +12,12 @@ import torch
 from IPython.core.formatters import DisplayFormatter
 from matplotlib.text import Text
 from PIL import Image
+from torch import nn
 
 from cnncourse import plots
 from cnncourse.layer_table import layer_table
 from cnncourse.lenet import LayerScale, LeNet, layer_scales
+from cnncourse.padding_stride import usage_count
 from cnncourse.training import Epoch, Evaluation, History
 
 RUN = History(
@@ -40,7 +42,15 @@ EVERY = {
     "nonlinearities": lambda: plots.nonlinearities({"sigmoid": torch.sigmoid, "ReLU": torch.relu}),
     "network": lambda: plots.network(layer_table(LeNet(), (1, 28, 28))),
     "signals": lambda: plots.signals({"a": (0, PICTURES[0, 0, 0]), "b": (3, PICTURES[1, 0, 0])}),
+    "matrices": lambda: plots.matrices({"a": torch.ones(2, 3), "b": torch.eye(3)}),
+    "cone": lambda: plots.cone([(3, 1), (3, 2)], PICTURES[:2, 0].flatten()[:11]),
+    "pictures": lambda: plots.pictures({"a": PICTURES[0, 0], "b": PICTURES[1, 0, :2, :3]}),
+    "sampled": lambda: plots.sampled({"one": torch.sin, "two": torch.cos}, pixels=8, step=2),
+    "two_orders": lambda: plots.two_orders({"a": (PICTURES[0, 0], PICTURES[1, 0])}),
     "picture_and_maps": lambda: plots.picture_and_maps(PICTURES[0, 0], {"a": PICTURES[1, 0, :2]}),
+    "window_rows": lambda: plots.window_rows(8, kernel_size=3, stride=2, padding=1),
+    "usage_maps": lambda: plots.usage_maps({"a": usage_count(5, 3, stride=2, padding=1)}),
+    "layer_prices": lambda: plots.layer_prices({"full": FULL, "groups": HALVES}, (4, 5, 6)),
 }
 
 
@@ -187,6 +197,39 @@ def test_network_draws_each_shape_once_and_maps_by_their_size() -> None:
     assert len(axes.patches) == 1 + 4 * 4 + 4
 
 
+def test_matrices_leave_what_is_zero_white_and_share_one_scale() -> None:
+    low, high = torch.tensor([[1.0, 0, 2], [0, -3, 0]]), torch.tensor([[0.0, 5, 4]])
+    *panels, bar = plots.matrices({"low": low.requires_grad_(), "high": high}).axes
+    first, second = (axes.collections[0] for axes in panels)
+    assert first.get_array().mask.tolist() == [[False, True, False], [True, False, True]]
+    assert second.get_array().compressed().tolist() == [5, 4]
+    assert first.get_clim() == second.get_clim() == (-3, 5)
+    # The first output stands at the top, as in a formula.
+    assert all(axes.yaxis_inverted() for axes in panels)
+    assert bar.get_ylabel() == "weight"
+
+
+def test_cone_fills_what_the_unit_depends_on() -> None:
+    gradient = torch.tensor([0.0, 0, 1, 1, 2, 1, 2, 1, 1, 0, 0]).requires_grad_()
+    units, bars = plots.cone([(3, 1), (3, 2)], gradient).axes
+    dots = [c for c in units.collections if c.get_offsets().size > 2]
+    filled = [[colour[0] < 0.5 for colour in c.get_facecolors()] for c in dots]
+    # Layer 2 has four units on the nine of layer 1; the middle one, number 2, begins at unit 4.
+    assert [sum(level) for level in filled] == [1, 3, 5]
+    assert [level.index(True) for level in filled] == [2, 4, 4]
+    assert [len(level) for level in filled] == [4, 9, 11]
+    assert dots[0].get_offsets()[:, 0].tolist() == [2, 4, 6, 8]
+    lines = [len(c.get_segments()) for c in units.collections if c not in dots]
+    assert lines == [3, 9]
+    assert [bar.get_height() for bar in bars.patches] == gradient.tolist()
+
+
+def test_cone_takes_the_unit_that_is_asked_for() -> None:
+    units, _ = plots.cone([(3, 2)], torch.ones(7), unit=0).axes
+    pixels = units.collections[-1]
+    assert [colour[0] < 0.5 for colour in pixels.get_facecolors()] == [True] * 3 + [False] * 4
+
+
 def test_image_grid_draws_each_image_where_it_belongs() -> None:
     figure = plots.image_grid(PICTURES, list("abcde"), columns=3)
     assert [axes.get_title() for axes in figure.axes] == list("abcde")
@@ -226,6 +269,11 @@ BAD = [
     (lambda: plots.layer_scale_curves({"a": SCALES}, "x"), "`measure` must be one of activation"),
     (lambda: plots.layer_scale_curves({"a": SCALES, "b": SCALES[:2]}), "the same layers, got"),
     (lambda: plots.layer_scale_curves({"a": SCALES[1:2]}, "weight_gradient"), "got none for .'a'"),
+    (lambda: plots.matrices({}), "`layers` must hold .* got none for any"),
+    (lambda: plots.matrices({"a": torch.zeros(2, 3)}), r"weights .* got \(2, 3\) for 'a'"),
+    (lambda: plots.cone([], torch.ones(7)), "at least one layer"),
+    (lambda: plots.cone([(3, 1)] * 4, torch.ones(7)), "a window of 3 over 1 units"),
+    (lambda: plots.cone([(3, 1)], torch.ones(7), unit=5), "must lie in 0 to 4, got 5"),
     (lambda: plots.nonlinearities({}), "`functions` must hold .* got none for any"),
     (lambda: plots.seed_strip({"a": [0.1], "b": []}), r"`values` must hold .* \['b'\]"),
     (lambda: plots.image_grid(PICTURES, ["a"]), "`titles` must be 5, one for each image, got 1"),
@@ -249,11 +297,13 @@ def test_plots_name_the_bad_argument(draw, message: str) -> None:
 
 def test_signals_start_at_their_time_and_dots_have_no_line() -> None:
     curves = {"readings": (0, torch.tensor([1.0, 5.0, 2.0])), "mean": (1, torch.tensor([3.0, 4.0]))}
-    readings, mean = plots.signals(curves, dots="readings", label="position").axes[0].lines
+    figure = plots.signals(curves, dots="readings", label="position", along="hour")
+    readings, mean = figure.axes[0].lines
     assert mean.get_xydata().tolist() == [[1, 3], [2, 4]]
     assert readings.get_xydata().tolist() == [[0, 1], [1, 5], [2, 2]]
     assert (readings.get_linestyle(), mean.get_linestyle()) == ("None", "--")
     assert readings.axes.get_ylabel() == "position"
+    assert readings.axes.get_xlabel() == "hour"
 
 
 def test_signals_refuse_wrong_input() -> None:
@@ -282,3 +332,180 @@ def test_picture_and_maps_refuse_wrong_input(as_installed) -> None:
         plots.picture_and_maps(torch.eye(3)[None], {"a": torch.eye(3)})
     with pytest.raises(ValueError, match=r"`a` must have shape \(h, w\), got \(3, 0\)"):
         plots.picture_and_maps(torch.eye(3), {"a": torch.zeros(3, 0)})
+
+
+def test_pictures_may_differ_in_size_and_are_black_for_0_and_white_for_1() -> None:
+    named = {"white": torch.ones(4, 6), "pooled": torch.tensor([[0.2, 0.4, 3.0]])}
+    white, pooled = plots.pictures(named).axes
+    assert [axes.get_title() for axes in (white, pooled)] == ["white", "pooled"]
+    assert pooled.images[0].get_clim() == white.images[0].get_clim() == (0, 1)
+    np.testing.assert_allclose(pooled.images[0].get_array(), [[0.2, 0.4, 3.0]])
+    # Its frame is all that shows a white picture on a white page.
+    assert white.spines["top"].get_visible()
+    assert white.axison
+
+
+def test_pictures_refuse_wrong_input(as_installed) -> None:
+    with pytest.raises(ValueError, match="`named` must hold numbers"):
+        plots.pictures({})
+    with pytest.raises(ValueError, match=r"`a` must have shape \(h, w\), got \(1, 3, 3\)"):
+        plots.pictures({"a": torch.eye(3)[None]})
+    with pytest.raises(ValueError, match="`columns`"):
+        plots.pictures({"a": torch.eye(3)}, columns=0)
+
+
+def test_sampled_fills_the_dots_of_the_pixels_that_are_kept() -> None:
+    waves = {"steep": torch.square, "line": lambda x: 2 * x}
+    steep, line, pixels, kept = plots.sampled(waves, pixels=5, step=3).axes[0].lines
+    assert pixels.get_xydata().tolist() == [[0, 0], [1, 1], [2, 4], [3, 9], [4, 16], [5, 25]]
+    assert kept.get_xydata().tolist() == [[0, 0], [3, 9]]
+    x, y = line.get_xydata().T
+    np.testing.assert_allclose(y, 2 * x)
+    assert len(steep.get_xdata()) > 100  # a wave between the pixels, not a zigzag through them
+    assert (pixels.get_markerfacecolor(), kept.get_markerfacecolor()) == ("white", "black")
+
+
+def test_sampled_refuses_wrong_input() -> None:
+    with pytest.raises(ValueError, match="`waves` must hold numbers"):
+        plots.sampled({}, pixels=4, step=2)
+    with pytest.raises(ValueError, match="`step`"):
+        plots.sampled({"one": torch.sin}, pixels=4, step=0)
+
+
+def test_two_orders_draw_the_difference_on_the_scale_of_its_row() -> None:
+    a, b = torch.tensor([[4.0, 1.0]]), torch.tensor([[-1.0, 1.0]])
+    axes = plots.two_orders({"one": (a, b), "two": (b, b)}).axes
+    assert [one.get_title() for one in axes[:3]] == ["move, then f", "f, then move", "difference"]
+    assert [one.images[0].get_array().tolist() for one in axes[:3]] == [
+        [[4, 1]],
+        [[-1, 1]],
+        [[5, 0]],
+    ]
+    assert [one.images[0].norm.vmax for one in axes] == [4, 4, 4, 1, 1, 1]
+    assert [axes[0].get_ylabel(), axes[3].get_ylabel()] == ["one", "two"]
+
+
+def test_two_orders_refuse_wrong_input(as_installed) -> None:
+    with pytest.raises(ValueError, match="`pairs` must hold numbers"):
+        plots.two_orders({})
+    with pytest.raises(ValueError, match=r"`f` must hold two .* got \(3, 3\) and \(2, 3\)"):
+        plots.two_orders({"f": (torch.eye(3), torch.eye(3)[:2])})
+
+
+def filled_boxes(axes) -> dict[float, list[float]]:
+    """Return the pixels that each row of boxes fills in blue, by the height of the row."""
+    rows = {}
+    for box in axes.patches:
+        if mpl.colors.to_hex(box.get_facecolor()) == plots.style.COLOURS[0].lower():
+            x, y = (side + box.get_width() / 2 for side in box.get_xy())
+            rows.setdefault(round(y), []).append(round(x))
+    return rows
+
+
+def hatched_boxes(axes) -> list[tuple[int, int]]:
+    """Return column and row of each hatched box."""
+    boxes = [box for box in axes.patches if box.get_hatch()]
+    return [tuple(round(side + box.get_width() / 2) for side in box.get_xy()) for box in boxes]
+
+
+def test_window_rows_fill_what_each_window_sees() -> None:
+    axes = plots.window_rows(8, kernel_size=3, stride=2).axes[0]
+    assert filled_boxes(axes) == {1: [0, 1, 2], 2: [2, 3, 4], 3: [4, 5, 6]}
+    assert hatched_boxes(axes) == [(7, 0)]
+    assert axes.get_title() == "⌊(8 + 2·0 − 3) / 2⌋ + 1 = ⌊5 / 2⌋ + 1 = 3"
+    words = [text.get_text() for text in axes.texts]
+    assert [word for word in words if not word.isdigit()] == [
+        *("window 0", "window 1", "window 2"),
+        *("pixel", "used"),
+    ]
+    # Each pixel, and below it how many windows see it.
+    counts = [1, 1, 2, 1, 2, 1, 1, 0]
+    pairs = [str(number) for pixel in enumerate(counts) for number in pixel]
+    assert [word for word in words if word.isdigit()] == pairs
+
+
+def test_window_rows_leave_padding_empty_and_gaps_unseen() -> None:
+    axes = plots.window_rows(8, kernel_size=3, stride=3, padding=1, dilation=2).axes[0]
+    assert filled_boxes(axes) == {1: [1, 3], 2: [2, 4, 6]}  # the first window begins outside
+    assert hatched_boxes(axes) == [(0, 0), (5, 0), (7, 0)]
+    assert axes.get_title() == "⌊(8 + 2·1 − 2·(3 − 1) − 1) / 3⌋ + 1 = ⌊5 / 3⌋ + 1 = 2"
+    both_ends = plots.window_rows(3, kernel_size=2, padding=1).axes[0]
+    assert filled_boxes(both_ends) == {1: [0], 2: [0, 1], 3: [1, 2], 4: [2]}
+    dashed = [box for box in axes.patches if box.get_linestyle() in (":", "dotted")]
+    assert [round(box.get_x() + box.get_width() / 2) for box in dashed] == [-1, 8]
+
+
+def test_usage_maps_write_every_count_and_hatch_the_zeros() -> None:
+    counts = torch.tensor([[1, 0, 12], [2, 3, 0]])
+    full, half = plots.usage_maps({"a": counts, "b": counts // 2}).axes
+    words = [(text.get_position(), text.get_text()) for text in full.texts]
+    places = [((j, i), str(counts[i, j].item())) for i in range(2) for j in range(3)]
+    assert words == places
+    assert hatched_boxes(full) == [(1, 0), (2, 1)]
+    assert full.images[0].get_clim() == half.images[0].get_clim() == (-6, 12)
+
+
+def test_figures_of_windows_refuse_wrong_input() -> None:
+    with pytest.raises(ValueError, match="`kernel_size`"):
+        plots.window_rows(2, kernel_size=3)
+    with pytest.raises(ValueError, match="`size`"):
+        plots.window_rows(0, kernel_size=1)
+    with pytest.raises(ValueError, match="`maps` must hold numbers"):
+        plots.usage_maps({})
+
+
+FULL = nn.Sequential(nn.Conv2d(4, 6, 3))
+
+
+HALVES = nn.Sequential(nn.Conv2d(4, 6, 3, groups=2), nn.Conv2d(6, 2, 1))
+
+
+def test_picture_and_maps_take_a_colour_picture_with_its_channels_in_front() -> None:
+    red = torch.zeros(3, 2, 4)
+    red[0] = 1
+    picture, *_ = plots.picture_and_maps(red, {"a": torch.eye(3)}).axes
+    assert picture.images[0].get_array().tolist() == [[[1, 0, 0]] * 4] * 2
+
+
+def test_a_photograph_keeps_its_colours_and_a_drawing_gets_a_palette() -> None:
+    # All hues of two channels, so more colours than a palette has.
+    ramp = torch.linspace(0, 1, 90).expand(90, 90)
+    hues = torch.stack([ramp, ramp.T, ramp.flip(1)])
+    for picture, mode in (hues, "RGB"), (hues[0], "P"):
+        data, _ = plots.picture_and_maps(picture, {"a": hues[1]})._repr_png_()
+        with Image.open(io.BytesIO(data)) as stored:
+            assert stored.mode == mode
+
+
+def test_layer_prices_join_the_channels_that_a_weight_joins() -> None:
+    both, halves = plots.layer_prices({"full": FULL, "groups": HALVES}, (4, 5, 6)).axes
+    assert [axes.get_title() for axes in (both, halves)] == ["full", "groups"]
+    (full,) = both.collections
+    assert len(full.get_segments()) == 4 * 6
+    assert sum(width > 1 for width in full.get_linewidths()) == 4  # into the first output channel
+    drawn = {tuple(map(tuple, line)) for line in halves.collections[0].get_segments()}
+    # The gradient of an output channel is zero for the input channels that it does not see.
+    x = torch.rand(1, 4, 5, 6, requires_grad=True)
+    seen = set()
+    for o in range(6):
+        (gradient,) = torch.autograd.grad(HALVES[0](x)[0, o].sum(), x)
+        seen |= {((0, c), (1, o)) for c in range(4) if gradient[0, c].any()}
+    assert drawn == seen
+    assert len(halves.lines) == 3
+
+
+def test_layer_prices_are_those_of_the_layer_table() -> None:
+    both, halves = plots.layer_prices({"full": FULL, "groups": HALVES}, (4, 5, 6)).axes
+    words = [text.get_text() for text in halves.texts]
+    # (2 * 9 + 1) * 6 + (6 + 1) * 2; 3 x 4 places with 6 * 18, then 2 * 6, each; 8 maps of floats
+    assert words == ["128 parameters", "1,440 multiply-adds", "384 bytes of outputs"]
+    assert both.texts[0].get_text() == "222 parameters"
+
+
+def test_layer_prices_refuse_wrong_input() -> None:
+    with pytest.raises(ValueError, match="`layers` must hold numbers for each name"):
+        plots.layer_prices({}, (4, 5, 6))
+    with pytest.raises(
+        ValueError, match=r"(?s)`layers` must hold stacks of nn.Conv2d, got .*'act'"
+    ):
+        plots.layer_prices({"act": nn.Sequential(nn.ReLU())}, (4, 5, 6))

@@ -6,10 +6,9 @@ import re
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
 
 from tools import learn
-from tools.markdown import citations, plain
+from tools.markdown import citations, plain, sources
 
 CHAPTERS = learn.tested()
 
@@ -46,20 +45,6 @@ def test_learners_notebook_holds_no_check_and_no_raw_myst(path) -> None:
         assert not re.search(r"\b(says|cites)\(", cell.source)
         if cell.cell_type == "markdown":
             assert not re.search(r"^:::|\{[a-z:]+\}`|^\([\w-]+\)=$", cell.source, re.MULTILINE)
-
-
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-def test_learners_notebook_runs_whole_for_one_who_does_not_wait(path) -> None:
-    notebook = nbformat.read(learn.FOLDER / path.name, as_version=4)
-    for cell in notebook.cells:
-        if says_how_long(cell):
-            following = notebook.cells[notebook.cells.index(cell) + 1]
-            following.source = following.metadata.get("instead", "")
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": learn.FOLDER}}).execute()
-
-
-def says_how_long(cell: nbformat.NotebookNode) -> bool:
-    return cell.cell_type == "markdown" and cell.source.startswith("*The next cell takes")
 
 
 def test_checks_are_left_out_and_what_they_hide_stays() -> None:
@@ -117,6 +102,12 @@ def test_citation_is_a_link_and_the_sources_are_a_list() -> None:
     link = "(https://doi.org/10.1109/5.726791)"
     assert f"([LeCun et al., 1998]{link})" in written
     assert "- LeCun, Bottou, Bengio and Haffner (1998). [Gradient-Based" in written
+
+
+def test_sources_of_one_name_stand_in_the_order_of_their_years() -> None:
+    first, second = sources(["zhang2023", "zhang2017", "zhang2023"])
+    assert "(2017)" in first
+    assert "(2023)" in second
 
 
 def test_link_to_another_page_leads_to_the_site() -> None:

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from cnncourse.datasets import Dataset, Split
+from cnncourse.invariance import permute_pixels
 from cnncourse.records import load_record
-from experiments import lenet
+from experiments import invariance, lenet, pooling
 from experiments.runner import definition
 
 LADDER = ["lenet_sigmoid", "relu", "max_pool", "he", "momentum", "one_cycle"]
@@ -104,3 +105,112 @@ def test_d2l_trainer_is_not_our_loop() -> None:
     assert [name for name, loop in loops.items() if loop != "cnncourse.training.fit"] == [
         "d2l_trainer"
     ]
+
+
+def test_pooling_networks_differ_in_the_layer_that_halves_and_its_rate() -> None:
+    for names in (list(pooling.HALVES), [f"{halve}_random" for halve in pooling.HALVES]):
+        assert all(step - {"lr"} == {"halve"} for step in changes(pooling.RECIPES, names))
+    for halve in pooling.HALVES:
+        assert changes(pooling.RECIPES, [halve, f"{halve}_random"]) == [{"random_labels"}]
+
+
+@pytest.mark.parametrize("halve", pooling.HALVES)
+def test_the_rate_of_a_pooling_won_its_trials_and_lies_between_others(halve: str) -> None:
+    record = load_record("pooling")
+    won = max(
+        pooling.RATES, key=lambda lr: record.final(f"trial_{halve}_{lr:g}", "validation_accuracy")
+    )
+    assert won == pooling.RECIPES[halve].lr
+    assert min(pooling.RATES) < won < max(pooling.RATES)
+
+
+def test_pooling_networks_without_weights_of_their_own_are_of_one_size() -> None:
+    models = {halve: pooling.build(pooling.RECIPES[halve]) for halve in pooling.HALVES}
+    sizes = {name: sum(p.numel() for p in model.parameters()) for name, model in models.items()}
+    assert sizes["second"] == sizes["mean"] == sizes["max"] == 208 + 3216 + 7850
+    assert sizes["none"] == 208 + 3216 + 125450
+    assert sizes["learned"] == sizes["max"] + 8 * (8 * 4 + 1) + 16 * (16 * 4 + 1)
+    for model in models.values():
+        assert model(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+
+
+def test_pooling_networks_get_the_same_pictures_also_with_random_labels() -> None:
+    train = tiny().train
+    few = replace(pooling.RECIPES["max"], pictures=30)
+    drawn, again = (pooling.draw(train, few, seed) for seed in (0, 1))
+    random = pooling.draw(train, replace(few, random_labels=True, halve="none"), 0)
+    assert torch.equal(drawn.images, random.images)
+    assert not torch.equal(drawn.images, again.images)
+    assert not torch.equal(drawn.labels, random.labels)
+    places = [(train.images == image).all((1, 2, 3)).nonzero().item() for image in drawn.images]
+    assert len(set(places)) == 30
+    assert torch.equal(train.labels[places], drawn.labels)
+
+
+def test_a_trial_of_a_pooling_never_sees_the_test_split(monkeypatch) -> None:
+    monkeypatch.setattr(pooling, "load", tiny)
+    recipe = replace(pooling.RECIPES["mean"], pictures=20, epochs=1)
+    assert pooling.run(recipe, 0).keys() >= {"train_accuracy", "test_accuracy"}
+    assert "test_accuracy" not in pooling.run(replace(recipe, trial=True), 0)
+    assert pooling.run(replace(recipe, random_labels=True), 0).keys() == {
+        "parameters",
+        "train_accuracy",
+    }
+
+
+@pytest.mark.parametrize("model", invariance.MODELS)
+def test_shuffling_changes_the_order_of_the_pixels_and_a_rate_of_its_own(model: str) -> None:
+    (change,) = changes(invariance.RECIPES, [model, f"{model}_shuffled"])
+    assert change - {"lr"} == {"shuffled"}
+
+
+def test_the_longer_run_changes_the_epochs_alone() -> None:
+    names = ["conv_mean_shuffled", "conv_mean_shuffled_longer"]
+    assert changes(invariance.RECIPES, names) == [{"epochs"}]
+
+
+@pytest.mark.parametrize("name", invariance.CHOSEN)
+def test_the_rate_for_an_order_won_its_trials_and_is_not_at_their_end(name: str) -> None:
+    record = load_record("invariance")
+    rates = invariance.RATES[name.removesuffix("_shuffled")]
+    best = max(rates, key=lambda lr: record.final(f"trial_{name}_{lr:g}")[0])
+    chosen = "conv_max_fast" if name == "conv_max" else name
+    assert min(rates) < best == invariance.RECIPES[chosen].lr < max(rates)
+
+
+def test_a_rate_is_lowered_only_where_a_seed_does_not_learn() -> None:
+    record = load_record("invariance")
+    assert min(record.final("conv_max_fast")) < 0.2 < 0.9 < min(record.final("conv_max"))
+    assert changes(invariance.RECIPES, ["conv_max", "conv_max_fast"]) == [{"lr"}]
+
+
+@pytest.mark.parametrize("model", invariance.MODELS)
+def test_every_network_of_invariance_reads_ten_digits(model: str) -> None:
+    torch.manual_seed(0)
+    network = invariance.MODELS[model]()
+    assert network(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+    sizes = {"dense": 203530, "conv_mean": 6218, "conv_max": 6218, "conv_places": 21578}
+    assert sum(p.numel() for p in network.parameters()) == sizes[model]
+
+
+def test_arrange_takes_the_first_pictures_and_shuffles_every_split_by_the_seed() -> None:
+    data = tiny()
+    plain = replace(invariance.RECIPE, pictures=7)
+    kept = invariance.arrange(data, plain, 3)
+    assert torch.equal(kept.train.images, data.train.images[:7])
+    assert torch.equal(kept.test.images, data.test.images)
+    moved = invariance.arrange(data, replace(plain, shuffled=True), 3)
+    assert torch.equal(moved.train.images, permute_pixels(data.train.images[:7], 3))
+    for old, new in zip(data[1:3], moved[1:3], strict=True):
+        assert torch.equal(new.images, permute_pixels(old.images, 3))
+        assert torch.equal(new.labels, old.labels)
+
+
+def test_pictures_in_order_are_moved_after_the_training(monkeypatch) -> None:
+    monkeypatch.setattr(invariance, "load", lambda recipe: tiny())
+    recipe = replace(invariance.RECIPE, epochs=1, batch_size=16)
+    result = invariance.run(recipe, 0)
+    assert len(result["moved_accuracy"]) == invariance.FAR + 1
+    assert result["moved_accuracy"][0] == pytest.approx(result["test_accuracy"], abs=1e-4)
+    assert "moved_accuracy" not in invariance.run(replace(recipe, shuffled=True), 0)
+    assert "test_accuracy" not in invariance.run(replace(recipe, trial=True), 0)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from docutils import nodes
@@ -94,10 +94,15 @@ def write_index(app: Sphinx, exception: Exception | None) -> None:
     """Write the sections of all pages, changed or not, as one script."""
     if exception or app.builder.format != "html":
         return
-    pages = sorted(app.env.found_docs)
+    pages = [name for name in sorted(app.env.found_docs) if is_searched(app.env.metadata[name])]
     found = [entry for page in pages for entry in entries(page, app.env.get_doctree(page))]
     script = f"window.SECTIONS = {json.dumps(found, ensure_ascii=False)};\n"
     Path(app.outdir, "sections.js").write_text(script, encoding="utf-8")
+
+
+def is_searched(metadata: Mapping[str, str]) -> bool:
+    """Tell a page that has no ``nosearch: true`` at its top, which is Sphinx's own word for it."""
+    return "nosearch" not in metadata
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

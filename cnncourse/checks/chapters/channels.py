@@ -10,7 +10,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Generator, Tensor, nn
 
 from cnncourse.channels import conv1x1, conv2d, im2col
-from cnncourse.checks.exercise import Case, Exercise, Mistake, decimals, whole_numbers
+from cnncourse.checks.exercise import Call, Case, Exercise, Mistake, decimals, whole_numbers
+from cnncourse.checks.given import channels as given
 from cnncourse.cross_correlation import convolve2d
 from cnncourse.layer_table import layer_table
 from cnncourse.windows import windows
@@ -51,7 +52,7 @@ CONV2D = Exercise(
     name="conv2d",
     signature="conv2d(x, weight, bias, stride, padding)",
     title="A convolutional layer",
-    minutes=35,
+    minutes=40,
     difficulty="medium",
     points=4,
     prerequisites=("`corr2d` of [chapter](cross_correlation)", "stride and padding"),
@@ -296,7 +297,7 @@ IM2COL = Exercise(
     signature="im2col(x, kh, kw)",
     title="Windows as columns",
     minutes=25,
-    difficulty="hard",
+    difficulty="medium",
     points=3,
     prerequisites=("`reshape` and `permute`",),
     graded="values, shape and dtype for windows of any size, without torch's unfold function",
@@ -410,10 +411,10 @@ CONV_COST = Exercise(
     signature="conv_cost(c_in, c_out, kh, kw, h_out, w_out)",
     returns=("parameters", "multiply_adds"),
     title="What a layer costs",
-    minutes=15,
+    minutes=10,
     difficulty="easy",
     points=2,
-    prerequisites=("your `conv2d`",),
+    prerequisites=("the shape of a layer's weights",),
     graded="both integers, for any sizes",
     reference=count,
     cases=sizes_of_layers,
@@ -486,6 +487,223 @@ CONV_COST = Exercise(
         "and places?",
         "parameters = c_out * (c_in * kh * kw + 1), and multiply_adds = (c_in * kh * kw) for each "
         "of c_out * h_out * w_out outputs.",
+    ),
+)
+
+
+LAYER = Call("one_group")
+# Shapes of x and weight, groups; one image, one channel a group, then more of each.
+GROUPED = [
+    ((1, 2, 1, 3), (2, 1, 1, 2), 2),
+    ((1, 2, 2, 2), (4, 1, 1, 1), 2),
+    ((1, 4, 2, 3), (2, 2, 1, 2), 2),
+    ((1, 4, 3, 2), (4, 2, 2, 1), 2),
+    ((1, 2, 3, 4), (3, 2, 2, 2), 1),
+    ((2, 3, 4, 3), (3, 1, 2, 3), 3),
+    ((1, 6, 3, 5), (9, 2, 3, 2), 3),
+    ((3, 4, 3, 4), (8, 1, 2, 2), 4),
+]
+FINE_GROUPED = [((2, 6, 5, 4), (4, 3, 2, 3), 2), ((1, 6, 4, 4), (6, 2, 3, 3), 3)]
+
+
+def layers_in_groups(random: Generator) -> list[Case]:
+    """Draw layers of whole numbers in float32, then two of decimals in float64."""
+    return [
+        Case(draw(random, *x), draw(random, *weight), groups, LAYER)
+        for draw, sizes in ((whole_numbers, GROUPED), (decimals, FINE_GROUPED))
+        for x, weight, groups in sizes
+    ]
+
+
+def _grouped(x: Tensor, weight: Tensor, groups: int, layer: object = None) -> Tensor:
+    return conv2d(x, weight, groups=groups)
+
+
+def _dealt(x: Tensor, groups: int) -> Tensor:
+    """Order channels as if they had been dealt out to the groups one by one."""
+    return torch.cat([x[:, first::groups] for first in range(groups)], dim=1)
+
+
+def _gathered(y: Tensor, groups: int) -> Tensor:
+    """Order output channels by their place in the group first."""
+    return y.unflatten(1, (groups, -1)).transpose(1, 2).flatten(1, 2)
+
+
+GROUPED_CONV2D = Exercise(
+    name="grouped_conv2d",
+    signature="grouped_conv2d(x, weight, groups, layer)",
+    title="A layer in groups",
+    minutes=20,
+    difficulty="medium",
+    points=2,
+    prerequisites=("`chunk` and `cat`, or slices",),
+    graded="values, shape and dtype for any number of groups, without torch's convolution",
+    reference=_grouped,
+    cases=layers_in_groups,
+    forbidden=("conv",),
+    functions={"one_group": given.one_group},
+    mistakes=(
+        Mistake(
+            "The channels are dealt out one by one; a group is a run of neighbours: channels 0, 1, "
+            "... in the first one.",
+            lambda x, weight, groups, layer: _grouped(_dealt(x, groups), weight, groups),
+        ),
+        Mistake(
+            "Every output channel sees the first group of input channels.",
+            lambda x, weight, groups, layer: _grouped(
+                torch.cat([x[:, : weight.shape[1]]] * groups, dim=1), weight, groups
+            ),
+        ),
+        Mistake(
+            "Every group uses the kernels of the first one: group g has its own run of o / groups "
+            "kernels.",
+            lambda x, weight, groups, layer: _grouped(
+                x, torch.cat([weight[: len(weight) // groups]] * groups), groups
+            ),
+        ),
+        Mistake(
+            "The kernels are dealt out to the groups one by one; the first o / groups kernels "
+            "belong to the first group.",
+            lambda x, weight, groups, layer: _grouped(x, _dealt(weight[None], groups)[0], groups),
+        ),
+        Mistake(
+            "The results of the groups are added; put them behind each other, with `torch.cat`.",
+            lambda x, weight, groups, layer: (
+                _grouped(x, weight, groups).unflatten(1, (groups, -1)).sum(1)
+            ),
+        ),
+        Mistake(
+            "The output channels of the groups alternate; those of the first group come first, "
+            "then those of the second.",
+            lambda x, weight, groups, layer: _gathered(_grouped(x, weight, groups), groups),
+        ),
+        Mistake(
+            "The groups are stacked on an axis of their own; put their channels into one axis, "
+            "with `torch.cat`.",
+            lambda x, weight, groups, layer: _grouped(x, weight, groups).unflatten(1, (groups, -1)),
+        ),
+        Mistake(
+            "Only the first group is there.",
+            lambda x, weight, groups, layer: _grouped(x, weight, groups)[
+                :, : len(weight) // groups
+            ],
+        ),
+    ),
+    hints=(
+        "With 4 channels, 2 groups and 6 kernels: which channels and which kernels belong to the "
+        "first group? How many output channels does it give?",
+        "Cut x along its channels into `groups` equal pieces, and weight along its first axis. "
+        "Each piece of x goes with one piece of weight, as a layer of its own.",
+        "pairs = zip(x.chunk(groups, dim=1), weight.chunk(groups)), then torch.cat([layer(*pair) "
+        "for pair in pairs], dim=1).",
+    ),
+)
+
+
+def separable(c_in: int, c_out: int, k: int, h_out: int, w_out: int) -> tuple[int, float]:
+    """Ask the course's table of layers for a depthwise layer with a 1x1 layer behind it."""
+    size = (c_in, h_out + k - 1, w_out + k - 1)
+    full = nn.Sequential(nn.Conv2d(c_in, c_out, k, device="meta"))
+    pair = nn.Sequential(
+        nn.Conv2d(c_in, c_in, k, groups=c_in, device="meta"),
+        nn.Conv2d(c_in, c_out, 1, device="meta"),
+    )
+    cost = layer_table(pair, size).multiply_adds
+    return cost, cost / layer_table(full, size).multiply_adds
+
+
+def sizes_of_pairs(random: Generator) -> list[Case]:
+    """Give two pairs to count by hand, one that keeps its channels, one of primes, three drawn."""
+    drawn = torch.randint(2, 10, (3, 5), generator=random).tolist()
+    return [
+        Case(1, 2, 2, 1, 1),
+        Case(2, 3, 1, 2, 4),
+        Case(8, 8, 3, 32, 32),
+        Case(5, 7, 3, 11, 13),
+        *(Case(*sizes) for sizes in drawn),
+    ]
+
+
+def _counted(cost: Callable) -> Callable:
+    """Make an answer with another count."""
+    return lambda *sizes: (cost(*sizes), separable(*sizes)[1])
+
+
+def _shared(change: Callable) -> Callable:
+    """Make an answer with another share."""
+
+    def wrong(*sizes: int) -> tuple:
+        count, share = separable(*sizes)
+        return count, change(share)
+
+    return wrong
+
+
+SEPARABLE_COST = Exercise(
+    name="separable_cost",
+    signature="separable_cost(c_in, c_out, k, h_out, w_out)",
+    returns=("multiply_adds", "share"),
+    title="What a separable layer costs",
+    minutes=15,
+    difficulty="easy",
+    points=2,
+    prerequisites=("your `conv_cost`",),
+    graded="both numbers, for any sizes",
+    reference=separable,
+    cases=sizes_of_pairs,
+    mistakes=(
+        Mistake(
+            "The 1×1 layer is missing.",
+            _counted(lambda i, o, k, h, w: i * k * k * h * w),
+        ),
+        Mistake(
+            "The depthwise layer is missing.",
+            _counted(lambda i, o, k, h, w: i * o * h * w),
+        ),
+        Mistake(
+            "The depthwise layer has one kernel for each input channel, and gives c_in maps: there "
+            "is no c_out in it.",
+            _counted(lambda i, o, k, h, w: (o * k * k + i * o) * h * w),
+        ),
+        Mistake(
+            "The first layer is a full one; a depthwise kernel sees one channel.",
+            _counted(lambda i, o, k, h, w: (i * i * k * k + i * o) * h * w),
+        ),
+        Mistake(
+            "The kernel counts as k; it has k rows and k columns.",
+            _counted(lambda i, o, k, h, w: (i * k + i * o) * h * w),
+        ),
+        Mistake(
+            "The places are missing: every weight is used h_out * w_out times.",
+            _counted(lambda i, o, k, h, w: i * k * k + i * o),
+        ),
+        Mistake(
+            "The two layers are multiplied; they follow each other, so their work adds up.",
+            _counted(lambda i, o, k, h, w: i * k * k * i * o * h * w),
+        ),
+        Mistake(
+            "These are the multiply-adds of the full layer.",
+            _counted(lambda i, o, k, h, w: i * o * k * k * h * w),
+        ),
+        Mistake(
+            "The share is upside down: divide the multiply-adds of the pair by those of the full "
+            "layer.",
+            _shared(lambda share: 1 / share),
+        ),
+        Mistake(
+            "This is the share that is saved; return the one that is left.",
+            _shared(lambda share: 1 - share),
+        ),
+        Mistake(
+            "The share is in percent; return a number such as 0.25.",
+            _shared(lambda share: 100 * share),
+        ),
+    ),
+    hints=(
+        "How many products does one output of the depthwise layer add up? How many outputs has it?",
+        "The same two questions for the 1×1 layer. Then add the two counts.",
+        "multiply_adds = h_out * w_out * c_in * (k * k + c_out); the full layer has h_out * w_out "
+        "* c_in * c_out * k * k.",
     ),
 )
 
@@ -573,4 +791,7 @@ COMPOSE_KERNELS = Exercise(
     ),
 )
 
-EXERCISES = (CONV2D, CONV1X1, IM2COL, CONV_COST, COMPOSE_KERNELS)
+EXERCISES = (
+    *(CONV2D, CONV1X1, IM2COL, CONV_COST, GROUPED_CONV2D, SEPARABLE_COST),
+    COMPOSE_KERNELS,
+)

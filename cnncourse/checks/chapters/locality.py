@@ -1,4 +1,4 @@
-"""A convolution as a matrix, how far a stack sees, what sharing saves."""
+"""A convolution as a matrix, how far a stack sees, what sharing saves, a stack under a budget."""
 
 from __future__ import annotations
 
@@ -98,11 +98,12 @@ CONV_MATRIX = Exercise(
     name="conv_matrix",
     signature="conv_matrix(kernel, h, w)",
     title="Convolution is a matrix",
-    minutes=25,
+    minutes=30,
     difficulty="hard",
     points=3,
     prerequisites=("matrix times vector",),
     graded="every entry, the shape and the dtype of the matrix, for any kernel and picture size",
+    forbidden=("conv",),
     reference=dense_matrix,
     cases=kernels,
     mistakes=(
@@ -237,10 +238,10 @@ RECEPTIVE_FIELD = Exercise(
     name="receptive_field",
     signature="receptive_field(kernel_sizes, strides)",
     title="How far does a stack see?",
-    minutes=20,
+    minutes=25,
     difficulty="medium",
     points=2,
-    prerequisites=("kernel size",),
+    prerequisites=("kernel size, stride, the pair of size and jump",),
     graded="one integer for stacks of one to six layers",
     reference=field_size,
     cases=stacks,
@@ -360,7 +361,7 @@ PARAMETER_COUNT = Exercise(
     name="parameter_count",
     signature="parameter_count(height, width, channels, kernel_size)",
     title="What looking nearby saves",
-    minutes=15,
+    minutes=10,
     difficulty="easy",
     points=2,
     prerequisites=("dense, locally connected and convolutional layers",),
@@ -427,4 +428,112 @@ PARAMETER_COUNT = Exercise(
     ),
 )
 
-EXERCISES = (CONV_MATRIX, RECEPTIVE_FIELD, PARAMETER_COUNT)
+# Pixels to be seen, weights and jump allowed. The last two budgets are met by kernels of 2 alone.
+BUDGETS = [
+    (3, 9, 1),
+    (7, 27, 1),
+    (15, 36, 2),
+    (28, 36, 8),
+    (28, 60, 4),
+    (101, 130, 4),
+    (9, 32, 1),
+    (16, 16, 8),
+]
+
+
+def budgets(random: Generator) -> list[Case]:
+    """List budgets to work out by hand, then draw three that kernels of 3 just meet."""
+    drawn = torch.randint(20, 90, (3,), generator=random).tolist()
+    costs = [
+        (field, jump, 9 * len(threes(field, jump)[0]))
+        for field, jump in zip(drawn, (1, 2, 4), strict=True)
+    ]
+    return [
+        Case(*budget) for budget in BUDGETS + [(field, cost, jump) for field, jump, cost in costs]
+    ]
+
+
+def threes(field: int, jump: int) -> tuple[list[int], list[int]]:
+    """Stack kernels of 3: strides of 2 first, as many as the jump allows."""
+    strides, size, step = [], 1, 1
+    while size < field:
+        size += 2 * step
+        strides.append(2 if 2 * step <= jump else 1)
+        step *= strides[-1]
+    return [3] * len(strides), strides
+
+
+def twos(field: int, jump: int) -> tuple[list[int], list[int]]:
+    """Stack kernels of 2 in the same way: 4 weights for a step of 1, where 3 takes 9 for 2."""
+    strides, size, step = [], 1, 1
+    while size < field:
+        size += step
+        strides.append(2 if 2 * step <= jump else 1)
+        step *= strides[-1]
+    return [2] * len(strides), strides
+
+
+def cheapest(field: int, weights: int, jump: int) -> tuple[list[int], list[int]]:
+    """Return the stack of equal kernels, of 2 or of 3, that has fewer weights."""
+    return min(
+        (threes(field, jump), twos(field, jump)), key=lambda stack: sum(k * k for k in stack[0])
+    )
+
+
+def judge_stack(stack: Sequence, field: int, weights: int, jump: int) -> str:
+    """Say which of the three demands a stack misses, the first one first."""
+    if refusal := _refuse_stack(*stack):
+        return refusal
+    kernel_sizes, strides = stack
+    seen, cost = field_size(kernel_sizes, strides), sum(k * k for k in kernel_sizes)
+    if seen < field:
+        return f"A unit of the last layer sees {seen} pixels along an axis; {field} are asked for."
+    if cost > weights:
+        return (
+            f"The stack has {cost} weights (k * k for each layer); at most {weights} are allowed."
+        )
+    if math.prod(strides) > jump:
+        return f"Neighbours lie {math.prod(strides)} pixels apart; at most {jump} are allowed."
+    return ""
+
+
+def _refuse_stack(kernel_sizes: object, strides: object) -> str:
+    for name, numbers in (("kernel_sizes", kernel_sizes), ("strides", strides)):
+        if not isinstance(numbers, (list, tuple)) or any(
+            type(n) is not int or n < 1 for n in numbers
+        ):
+            return f"`{name}` must be a list of integers, each 1 or more."
+    if len(kernel_sizes) != len(strides) or not kernel_sizes:
+        return "The two lists must have the same length, one number each for at least one layer."
+    for layer, (k, s) in enumerate(zip(kernel_sizes, strides, strict=True), 1):
+        if s > k:
+            return f"Layer {layer} has stride {s} and kernel {k}: no unit reads what it skips."
+    return ""
+
+
+DESIGN_STACK = Exercise(
+    name="design_stack",
+    signature="design_stack(field, weights, jump)",
+    returns=("kernel_sizes", "strides"),
+    title="A network under a budget",
+    minutes=30,
+    difficulty="hard",
+    points=4,
+    prerequisites=("your `receptive_field`",),
+    graded="the field, the weights and the jump of your stack; any stack that keeps them is right",
+    reference=cheapest,
+    cases=budgets,
+    accepts=judge_stack,
+    hints=(
+        "Begin without strides. How many layers with a kernel of 3 see 15 pixels, and how many "
+        "weights are that? What would one layer with a kernel of 15 cost?",
+        "A stride multiplies what every layer behind it adds, and costs no weight. So where in the "
+        "stack should the strides stand?",
+        "Add layers until the field is large enough: stride 2 as long as the product of the "
+        "strides stays within the jump, then stride 1. Which costs less for the same growth, a "
+        "kernel of 3 or two kernels of 2?",
+    ),
+)
+
+
+EXERCISES = (CONV_MATRIX, RECEPTIVE_FIELD, PARAMETER_COUNT, DESIGN_STACK)

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Generator, Tensor
 
-from cnncourse.checks.exercise import Case, Exercise, Mistake, decimals, whole_numbers
-from cnncourse.padding_stride import conv_output_size, same_padding
+from cnncourse.checks.exercise import (
+    Case,
+    Exercise,
+    Mistake,
+    decimals,
+    distinct_numbers,
+    whole_numbers,
+)
+from cnncourse.padding_stride import conv_output_size, same_padding, usage_count
+from cnncourse.windows import Axis
 
 # n, k, stride, padding, dilation: first one thing at a time, then together. The last two pairs are
 # the height and the width of two layers; in each the two axes have settings of their own.
@@ -129,6 +138,93 @@ OUTPUT_SIZE = Exercise(
     ),
 )
 
+
+def uses(n: int, k: int, stride: int, padding: int, dilation: int) -> Tensor:
+    """Count the windows of each pixel of one axis: a picture of one row has the same columns."""
+    return usage_count((1, n), (1, k), (1, stride), (0, padding), (1, dilation))[0]
+
+
+def _padded_uses(n: int, k: int, stride: int, padding: int, dilation: int) -> Tensor:
+    """Count for each pixel of the padded axis."""
+    return uses(n + 2 * padding, k, stride, 0, dilation)
+
+
+def _folded_uses(n: int, k: int, stride: int, padding: int, dilation: int) -> Tensor:
+    """Count with negative indices, which in Python begin at the end."""
+    seen = Axis(k, stride, padding, padding, dilation).seen(n)
+    return torch.bincount(seen[seen < n] % n, minlength=n)
+
+
+def _without_last_window(n: int, k: int, stride: int, padding: int, dilation: int) -> Tensor:
+    axis = Axis(k, stride, padding, padding, dilation)
+    seen = axis.seen(n)[:-1]
+    return torch.bincount(seen[(seen >= 0) & (seen < n)], minlength=n)
+
+
+PIXEL_USES = Exercise(
+    name="pixel_uses",
+    signature="pixel_uses(n, k, stride, padding, dilation)",
+    title="Who looks at this pixel?",
+    minutes=20,
+    difficulty="medium",
+    points=2,
+    prerequisites=("your `output_size`",),
+    graded="one whole number for each pixel, also where a window lies in the padding or has holes",
+    reference=uses,
+    cases=axes,
+    mistakes=(
+        Mistake(
+            "The padding has numbers of its own: count for the n pixels of the picture only.",
+            _padded_uses,
+        ),
+        Mistake(
+            "The pixels are shifted: the first window begins at pixel -padding, not at pixel 0.",
+            lambda n, k, s, p, d: _padded_uses(n, k, s, p, d)[:n],
+        ),
+        Mistake(
+            "A window that begins at pixel -1 counts for the last pixel: in Python, a negative "
+            "index begins at the end. Leave out what is smaller than 0.",
+            _folded_uses,
+        ),
+        Mistake(
+            "The last window is not counted.",
+            _without_last_window,
+        ),
+        Mistake(
+            "The padding is not used.",
+            lambda n, k, s, p, d: uses(n, k, s, 0, d) if d * (k - 1) < n else torch.zeros(0),
+        ),
+        Mistake(
+            "The holes of a dilated kernel are counted. A window sees only the pixels under its "
+            "weights.",
+            lambda n, k, s, p, d: uses(n, _span(k, d), s, p, 1),
+        ),
+        Mistake(
+            "The dilation is not used: a kernel with holes reaches further.",
+            lambda n, k, s, p, d: uses(n, k, s, p, 1),
+        ),
+        Mistake(
+            "The stride is not used.",
+            lambda n, k, s, p, d: uses(n, k, 1, p, d),
+        ),
+        Mistake(
+            "This says whether a pixel is seen. How often is it?",
+            lambda n, k, s, p, d: uses(n, k, s, p, d).clamp(max=1),
+        ),
+        Mistake(
+            "This counts the pixels that no window sees. Return a number for each pixel.",
+            lambda n, k, s, p, d: (uses(n, k, s, p, d) == 0).sum(),
+        ),
+    ),
+    hints=(
+        "Draw the windows below the row of pixels, as the chapter does, and count downwards.",
+        "Two loops: over the windows t and over the weights b. Window t sees, with weight b, the "
+        "pixel t * stride + b * dilation - padding, if there is such a pixel.",
+        "counts = torch.zeros(n, dtype=torch.long). For each t below output_size(...) and each b "
+        "below k: pixel = t * stride + b * dilation - padding; if 0 <= pixel < n, add 1 there.",
+    ),
+)
+
 SAME_PADDING = Exercise(
     name="same_padding",
     signature="same_padding(k, dilation)",
@@ -136,7 +232,7 @@ SAME_PADDING = Exercise(
     minutes=10,
     difficulty="easy",
     points=1,
-    prerequisites=("your `output_size`",),
+    prerequisites=("padding per side", "dilation"),
     graded="two integers, also for even kernels",
     returns=("before", "after"),
     reference=same_padding,
@@ -326,4 +422,118 @@ def _cross(x: Tensor, p: int) -> Tensor:
     return (rows[:, None] + columns > 0).to(x.dtype)
 
 
-EXERCISES = (OUTPUT_SIZE, SAME_PADDING, REFLECT_PAD)
+# Shape of the picture, shape of the kernel, stride. With (1, 1) one copy is painted; a stride
+# beyond the kernel leaves zeros between the copies.
+PAINTINGS = [
+    ((1, 2), (1, 2), 2),
+    ((2, 1), (2, 1), 1),
+    ((1, 1), (2, 3), 2),
+    ((1, 3), (2, 3), 2),
+    ((2, 2), (1, 2), 3),
+    ((2, 3), (3, 2), 1),
+    ((3, 2), (3, 3), 2),
+    ((2, 4), (2, 2), 2),
+    ((3, 4), (4, 3), 3),
+]
+
+
+def paintings(random: Generator) -> list[Case]:
+    """Draw pictures and kernels of whole numbers in float32, then two of decimals in float64."""
+    small = [
+        Case(whole_numbers(random, *x), distinct_numbers(random, *k), s) for x, k, s in PAINTINGS
+    ]
+    fine = [
+        Case(decimals(random, *x), decimals(random, *k), s)
+        for x, k, s in (((4, 3), (3, 2), 2), ((3, 5), (2, 4), 3))
+    ]
+    return small + fine
+
+
+def painted(x: Tensor, kernel: Tensor, sh: int, sw: int | None = None) -> Tensor:
+    """Paint copies; the check would refuse torch's own function in the reference too."""
+    sw = sh if sw is None else sw
+    (h, w), (kh, kw) = x.shape, kernel.shape
+    y = x.new_zeros((h - 1) * sh + kh, (w - 1) * sw + kw)
+    for i, j in product(range(h), range(w)):
+        y[i * sh : i * sh + kh, j * sw : j * sw + kw] += x[i, j] * kernel
+    return y
+
+
+def _painted_over(x: Tensor, kernel: Tensor, s: int) -> Tensor:
+    """Let a later copy cover the earlier ones."""
+    y, (kh, kw) = torch.zeros_like(painted(x, kernel, s)), kernel.shape
+    for i, j in product(*map(range, x.shape)):
+        y[i * s : i * s + kh, j * s : j * s + kw] = x[i, j] * kernel
+    return y
+
+
+CONV_TRANSPOSE2D = Exercise(
+    name="conv_transpose2d",
+    signature="conv_transpose2d(x, kernel, stride)",
+    title="Paint copies",
+    minutes=30,
+    difficulty="hard",
+    points=3,
+    prerequisites=("stride", "the way back up"),
+    graded="values, shape and dtype for any size, without torch's convolutions",
+    reference=painted,
+    cases=paintings,
+    forbidden=("conv",),
+    mistakes=(
+        Mistake(
+            "Where copies overlap, the later one covers the earlier one. They must add.",
+            _painted_over,
+        ),
+        Mistake(
+            "The copies of the kernel are turned. Every pixel paints the kernel as it is.",
+            lambda x, kernel, s: painted(x, kernel.flip(0, 1), s),
+        ),
+        Mistake(
+            "The copies are one pixel too far apart: between neighbours lie stride - 1 zeros.",
+            lambda x, kernel, s: painted(x, kernel, s + 1),
+        ),
+        Mistake(
+            "The copies lie side by side at a distance of one pixel: the stride is not used.",
+            lambda x, kernel, s: painted(x, kernel, 1),
+        ),
+        Mistake(
+            "The stride is used for the rows only.",
+            lambda x, kernel, s: painted(x, kernel, s, 1),
+        ),
+        Mistake(
+            "The stride is used for the columns only.",
+            lambda x, kernel, s: painted(x, kernel, 1, s),
+        ),
+        Mistake(
+            "Picture and kernel are exchanged: the pixels paint copies of the kernel.",
+            lambda x, kernel, s: painted(kernel, x, s),
+        ),
+        Mistake(
+            "The last copies are cut off: the result has (h - 1) * stride + kh rows, and as many "
+            "columns with w and kw.",
+            lambda x, kernel, s: painted(x, kernel, s)[: s * x.shape[0], : s * x.shape[1]],
+        ),
+        Mistake(
+            "The result is larger than the last copy: (h - 1) * stride + kh rows are enough, and "
+            "as many columns with w and kw.",
+            lambda x, kernel, s: F.pad(painted(x, kernel, s), (0, s - 1, 0, s - 1)),
+        ),
+        Mistake(
+            "The pixels are spread out, and no copy is painted: this is the kernel (1).",
+            lambda x, kernel, s: painted(x, torch.ones_like(kernel[:1, :1]), s),
+        ),
+        Mistake(
+            "The result is transposed.",
+            lambda x, kernel, s: painted(x, kernel, s).T,
+        ),
+    ),
+    hints=(
+        "The last pixel, (h - 1, w - 1), paints its copy from row (h - 1) * stride on. Where does "
+        "this copy end? That is the size of the result.",
+        "Start with zeros. A loop over the pixels (i, j) of x adds x[i, j] * kernel to one block "
+        "of kh rows and kw columns. Where does the block begin?",
+        "y[i * stride : i * stride + kh, j * stride : j * stride + kw] += x[i, j] * kernel.",
+    ),
+)
+
+EXERCISES = (OUTPUT_SIZE, PIXEL_USES, SAME_PADDING, REFLECT_PAD, CONV_TRANSPOSE2D)

@@ -1,12 +1,15 @@
-"""The largest number of a window, its mean, and what ReLU can build."""
+"""The largest number of a window, its mean, what ReLU can build, and what survives a shift."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Generator, Tensor
 
 from cnncourse.checks.exercise import (
+    Call,
     Case,
     Exercise,
     Mistake,
@@ -14,6 +17,8 @@ from cnncourse.checks.exercise import (
     distinct_numbers,
     whole_numbers,
 )
+from cnncourse.checks.given import pooling as given
+from cnncourse.invariance import translate
 from cnncourse.pooling import avg_pool2d, max_pool2d
 
 # Shape of x, side of the window, stride: steps of the window's size, smaller and larger ones, and
@@ -64,7 +69,7 @@ MAX_POOL2D = Exercise(
     name="max_pool2d",
     signature="max_pool2d(x, kernel_size, stride)",
     title="Max-pooling",
-    minutes=20,
+    minutes=15,
     difficulty="easy",
     points=2,
     prerequisites=("the output size of [chapter](padding_stride)",),
@@ -370,87 +375,147 @@ MAX_WITH_RELU = Exercise(
 )
 
 
-def quarters(random: Generator) -> list[Case]:
-    """Draw images of whole numbers, odd sides and negative numbers among them, then decimals."""
-    shapes = [(1, 1, 2, 4), (1, 1, 4, 5), (1, 2, 2, 2), (1, 1, 5, 4), (2, 2, 3, 6)]
-    whole = [Case(whole_numbers(random, *shape)) for shape in shapes]
-    below_zero = Case(half_below_zero(random))
-    fine = [(2, 3, 6, 4), (1, 2, 4, 4)]
-    return [below_zero, *whole] + [Case(decimals(random, *shape)) for shape in fine]
+# Channels and sizes, and the pooling: sizes at which a row or column fills no window as well.
+WHOLE_MOVES = [
+    ((1, 1, 4, 6), Call("largest", 2, 2)),
+    ((1, 1, 3, 5), Call("largest", 2, 1)),
+    ((1, 1, 5, 4), Call("mean", 2, 2)),
+    ((2, 1, 4, 5), Call("every_second")),
+    ((1, 2, 6, 7), Call("largest", 3, 2)),
+    ((3, 2, 6, 4), Call("largest", 2, 2)),
+]
 
 
-def _corners(x: Tensor) -> list[Tensor]:
-    """Return the four numbers of every window, row by row, each as one picture."""
-    even = x[:, :, : x.shape[2] // 2 * 2, : x.shape[3] // 2 * 2]
-    return [even[:, :, i::2, j::2] for i in (0, 1) for j in (0, 1)]
+def moves(random: Generator) -> list[Case]:
+    """Draw a dot, stripes, and images of few different numbers, under several poolings."""
+    dot = torch.zeros(1, 1, 4, 4)
+    dot[0, 0, 0, 0] = 1
+    stripes = (torch.arange(8) % 2).float().expand(1, 1, 4, 8)
+    return [
+        Case(Call("largest", 2, 2), dot),
+        Case(Call("every_second"), stripes),
+        Case(Call("largest", 2, 2), stripes),
+        Case(Call("mean", 2, 2), stripes.roll(1, 3).repeat_interleave(2, dim=3)),
+        *(Case(pool, whole_numbers(random, *shape)) for shape, pool in WHOLE_MOVES),
+    ]
 
 
-def largest_of_four(x: Tensor) -> Tensor:
-    """Pool windows of 2 by 2 in two rounds."""
-    a, b, c, d = _corners(x)
-    return larger(larger(a, b), larger(c, d))
+Moves = Sequence[tuple[int, int]]
+AROUND = ((-1, 0), (1, 0), (0, -1), (0, 1))
 
 
-def _overlapping(x: Tensor) -> Tensor:
-    """Pool windows of 2 by 2 that lie one step apart."""
-    rows = larger(x[:, :, :-1], x[:, :, 1:])
-    return larger(rows[..., :-1], rows[..., 1:])
+def differing(pool: Callable, x: Tensor, steps: Moves = AROUND, mode: str = "circular") -> Tensor:
+    """Tell which numbers of the pooled images differ under each move, (moves, n, c, ...)."""
+    return torch.stack([pool(translate(x, *step, mode)) for step in steps]) != pool(x)
 
 
-MAX_POOL_WITH_RELU = Exercise(
-    name="max_pool_with_relu",
-    signature="max_pool_with_relu(x)",
-    title="Max-pooling from convolutions and ReLU",
-    minutes=25,
-    difficulty="hard",
-    points=3,
-    prerequisites=("your `max_with_relu`", "slices with a step, or convolutions with stride 2"),
-    graded="values, shape and dtype, from slices or convolutions and ReLU alone",
-    reference=largest_of_four,
-    cases=quarters,
-    forbidden=COMPARISONS,
+def share(changed: Tensor) -> float:
+    """Return how many of the truth values are true."""
+    return changed.double().mean().item()
+
+
+def over(steps: Moves) -> Callable:
+    """Make an answer that moves the images in other ways than it should."""
+    return lambda pool, x: share(differing(pool, x, steps))
+
+
+CHANGED_SHARE = Exercise(
+    name="changed_share",
+    signature="changed_share(pool, x)",
+    title="What pooling does to a shift",
+    minutes=15,
+    difficulty="medium",
+    points=2,
+    prerequisites=("moving a picture in a circle, [chapter](invariance)",),
+    graded="the exact share, for several poolings, strides and sizes",
+    reference=lambda pool, x: share(differing(pool, x)),
+    # A count divided by a count: the mean of a comparison may be taken in float32.
+    tolerance={torch.float32: 5e-5, torch.float64: 5e-5},
+    cases=moves,
+    functions={
+        "largest": given.largest,
+        "mean": given.mean,
+        "every_second": given.every_second,
+    },
     mistakes=(
         Mistake(
-            "Where all four numbers are negative this gives 0: only differences may go into ReLU.",
-            lambda x: largest_of_four(x).relu(),
-        ),
-        Mistake("This is the mean of the four numbers.", lambda x: sum(_corners(x)) / 4),
-        Mistake("This is the sum of the four numbers.", lambda x: sum(_corners(x))),
-        Mistake("This is the smallest of the four numbers.", lambda x: -largest_of_four(-x)),
-        Mistake(
-            "The windows overlap; they should lie two steps apart.",
-            _overlapping,
+            "This is the share of pixels of x that change; pool before and after, and compare the "
+            "pooled numbers.",
+            lambda pool, x: share(differing(lambda image: image, x)),
         ),
         Mistake(
-            "Only the upper two numbers of each window are compared.",
-            lambda x: larger(*_corners(x)[:2]),
+            "The pooled map is moved, and x is not: move x, then pool.",
+            lambda pool, x: share(differing(lambda image: image, pool(x))),
         ),
         Mistake(
-            "Only the left two numbers of each window are compared.",
-            lambda x: larger(*_corners(x)[::2]),
+            "The pooled map is moved along before it is compared; does it stay where it was?",
+            lambda pool, x: share(
+                torch.stack(
+                    [pool(x.roll(step, (2, 3))) != pool(x).roll(step, (2, 3)) for step in AROUND]
+                )
+            ),
         ),
         Mistake(
-            "Only the two numbers on the diagonal of each window are compared.",
-            lambda x: larger(*_corners(x)[::3]),
+            "Zeros come in at the border; what leaves on one side should come in on the other.",
+            lambda pool, x: share(differing(pool, x, mode="zeros")),
+        ),
+        Mistake("Only the move to the right is tried.", over([(0, 1)])),
+        Mistake("Only the move to the left is tried.", over([(0, -1)])),
+        Mistake("Only the move down is tried.", over([(1, 0)])),
+        Mistake("Only the move up is tried.", over([(-1, 0)])),
+        Mistake("The moves up and down are missing.", over([(0, -1), (0, 1)])),
+        Mistake("The moves to the left and right are missing.", over([(-1, 0), (1, 0)])),
+        Mistake("Only the moves down and to the right are tried.", over([(1, 0), (0, 1)])),
+        Mistake(
+            "The images move along the diagonals; move them along one axis at a time.",
+            over([(-1, -1), (-1, 1), (1, -1), (1, 1)]),
         ),
         Mistake(
-            "The larger ones of both rows are added; take the larger of these two once more.",
-            lambda x: larger(*_corners(x)[:2]) + larger(*_corners(x)[2:]),
+            "Moves along the diagonals are tried too; there are four moves.",
+            over([(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]),
+        ),
+        Mistake("Not moving at all is counted as a move.", over([*AROUND, (0, 0)])),
+        Mistake(
+            "The images move by two pixels, not by one.",
+            over([(2 * dy, 2 * dx) for dy, dx in AROUND]),
         ),
         Mistake(
-            "The larger ones are taken along each row only; the rows are not compared yet.",
-            lambda x: larger(x[..., : x.shape[3] // 2 * 2 : 2], x[..., 1::2]),
+            "This is the share of numbers that stay.", lambda pool, x: share(~differing(pool, x))
+        ),
+        Mistake(
+            "This is how many numbers change; divide by how many there are, over all four moves.",
+            lambda pool, x: float(differing(pool, x).sum()),
+        ),
+        Mistake(
+            "The shares of the four moves are added; average them.",
+            lambda pool, x: 4 * share(differing(pool, x)),
+        ),
+        Mistake(
+            "This is the share of numbers that change under at least one move; count each move by "
+            "itself.",
+            lambda pool, x: share(differing(pool, x).any(0)),
+        ),
+        Mistake(
+            "This is the mean size of the change; count the numbers that change.",
+            lambda pool, x: (
+                torch.stack([pool(x.roll(step, (2, 3))) - pool(x) for step in AROUND])
+                .abs()
+                .mean()
+                .item()
+            ),
+        ),
+        Mistake(
+            "This is in percent; a share between 0 and 1 is asked for.",
+            lambda pool, x: 100 * share(differing(pool, x)),
         ),
     ),
     hints=(
-        "The largest of four numbers is the larger of two numbers, each the larger of two. Where "
-        "do the upper left numbers of all windows stand?",
-        "x[:, :, 0::2, 0::2] holds the upper left numbers of all windows, and there are three more "
-        "such slices. If h or w is odd, they differ in size: cut x first.",
-        "With a, b, c and d for the four slices: max_with_relu(max_with_relu(a, b), "
-        "max_with_relu(c, d)).",
+        "Take one move first: pool(x) and pool(moved x) have the same shape. What does != give?",
+        "x.roll(1, dims=3) moves to the right in a circle, x.roll(-1, dims=2) moves up.",
+        "Stack pool(x.roll((dy, dx), dims=(2, 3))) for the four moves; the answer is the mean of "
+        "the comparison with pool(x), as double.",
     ),
 )
 
 
-EXERCISES = (MAX_POOL2D, MIN_POOL2D, AVG_POOL_AS_CONV, MAX_WITH_RELU, MAX_POOL_WITH_RELU)
+EXERCISES = (MAX_POOL2D, MIN_POOL2D, AVG_POOL_AS_CONV, MAX_WITH_RELU, CHANGED_SHARE)

@@ -34,3 +34,23 @@ def brighten_by_row(step: float) -> Callable[[Tensor], Tensor]:
 def clip_negative() -> Callable[[Tensor], Tensor]:
     """Return a function that sets what is negative to 0."""
     return F.relu
+
+
+def filter_and_read(kernel: Tensor, mode: str, end: str) -> Callable[[Tensor], Tensor]:
+    """Return a function: `filter_with`, then each map's ``end``, its "mean" or its "largest"."""
+    layer = filter_with(kernel, mode)
+
+    def read(x: Tensor) -> Tensor:
+        y = layer(x)
+        return y.mean(dim=(-2, -1)) if end == "mean" else y.amax(dim=(-2, -1))
+
+    return read
+
+
+def weigh_pixels(weight: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return a dense layer without bias: each row of ``weight`` weighs all numbers of a picture."""
+
+    def weigh(x: Tensor) -> Tensor:
+        return x.flatten(1) @ weight.T
+
+    return weigh

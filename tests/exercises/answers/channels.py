@@ -416,6 +416,159 @@ def cost_parameters_only(c_in, c_out, kh, kw, h_out, w_out):
     return c_in * c_out * kh * kw + c_out
 
 
+# grouped_conv2d
+
+
+def grouped_chunks(x, weight, groups, layer):
+    parts = [layer(a, b) for a, b in zip(x.chunk(groups, 1), weight.chunk(groups), strict=True)]
+    return torch.cat(parts, dim=1)
+
+
+def grouped_slices(x, weight, groups, layer):
+    c, o = x.shape[1] // groups, weight.shape[0] // groups
+    y = []
+    for g in range(groups):
+        y.append(layer(x[:, g * c : (g + 1) * c], weight[g * o : (g + 1) * o]))
+    return torch.cat(y, dim=1)
+
+
+def grouped_each_output(x, weight, groups, layer):
+    (o, c), y = weight.shape[:2], []
+    for k in range(o):
+        first = k // (o // groups) * c
+        y.append(layer(x[:, first : first + c], weight[k : k + 1]))
+    return torch.cat(y, dim=1)
+
+
+def grouped_zeros(x, weight, groups, layer):
+    """A layer in groups is a full layer whose other weights are zero."""
+    o, c = weight.shape[:2]
+    full = weight.new_zeros(o, x.shape[1], *weight.shape[2:])
+    for k in range(o):
+        first = k // (o // groups) * c
+        full[k, first : first + c] = weight[k]
+    return layer(x, full)
+
+
+def grouped_einsum(x, weight, groups, layer):
+    kh, kw = weight.shape[2:]
+    windows = x.unfold(2, kh, 1).unfold(3, kw, 1).unflatten(1, (groups, -1))
+    weight = weight.unflatten(0, (groups, -1))
+    return torch.einsum("ngchwab,gocab->ngohw", windows, weight).flatten(1, 2)
+
+
+def grouped_torch(x, weight, groups, layer):
+    return F.conv2d(x, weight, groups=groups)
+
+
+def grouped_without(x, weight, groups, layer):
+    return layer(x, weight)
+
+
+def grouped_first_channels(x, weight, groups, layer):
+    return layer(x[:, : weight.shape[1]], weight)
+
+
+def grouped_dealt(x, weight, groups, layer):
+    kernels = weight.chunk(groups)
+    return torch.cat([layer(x[:, g::groups], kernels[g]) for g in range(groups)], dim=1)
+
+
+def grouped_kernels_dealt(x, weight, groups, layer):
+    parts = x.chunk(groups, dim=1)
+    return torch.cat([layer(parts[g], weight[g::groups]) for g in range(groups)], dim=1)
+
+
+def grouped_added(x, weight, groups, layer):
+    pairs = zip(x.chunk(groups, dim=1), weight.chunk(groups), strict=True)
+    return sum(layer(*pair) for pair in pairs)
+
+
+def grouped_stacked(x, weight, groups, layer):
+    pairs = zip(x.chunk(groups, dim=1), weight.chunk(groups), strict=True)
+    return torch.stack([layer(*pair) for pair in pairs], dim=1)
+
+
+def grouped_alternating(x, weight, groups, layer):
+    pairs = zip(x.chunk(groups, dim=1), weight.chunk(groups), strict=True)
+    return torch.stack([layer(*pair) for pair in pairs], dim=2).flatten(1, 2)
+
+
+def grouped_first_kernels(x, weight, groups, layer):
+    kernels = weight.chunk(groups)[0]
+    return torch.cat([layer(part, kernels) for part in x.chunk(groups, dim=1)], dim=1)
+
+
+def grouped_returned_early(x, weight, groups, layer):
+    y = []
+    for part, kernels in zip(x.chunk(groups, dim=1), weight.chunk(groups), strict=True):
+        y.append(layer(part, kernels))
+        return torch.cat(y, dim=1)
+    return y
+
+
+# separable_cost
+
+
+def separable_formula(c_in, c_out, k, h_out, w_out):
+    count = h_out * w_out * c_in * (k * k + c_out)
+    return count, count / (h_out * w_out * c_in * c_out * k * k)
+
+
+def separable_by_layer(c_in, c_out, k, h_out, w_out):
+    depthwise = c_in * h_out * w_out * k**2
+    mixing = c_out * h_out * w_out * c_in
+    return depthwise + mixing, 1 / c_out + 1 / k**2
+
+
+def separable_of_modules(c_in, c_out, k, h_out, w_out):
+    depthwise = torch.nn.Conv2d(c_in, c_in, k, groups=c_in).weight.numel()
+    mixing = torch.nn.Conv2d(c_in, c_out, 1).weight.numel()
+    weights = depthwise + mixing
+    return [weights * h_out * w_out, weights / torch.nn.Conv2d(c_in, c_out, k).weight.numel()]
+
+
+def separable_depthwise_only(c_in, c_out, k, h_out, w_out):
+    count = c_in * k * k * h_out * w_out
+    return count, 1 / c_out
+
+
+def separable_mixing_only(c_in, c_out, k, h_out, w_out):
+    return c_in * c_out * h_out * w_out, 1 / k**2
+
+
+def separable_of_outputs(c_in, c_out, k, h_out, w_out):
+    return c_out * (k * k + c_in) * h_out * w_out, 1 / c_in + 1 / k**2
+
+
+def separable_one_side(c_in, c_out, k, h_out, w_out):
+    return c_in * (k + c_out) * h_out * w_out, 1 / c_out + 1 / k**2
+
+
+def separable_weights(c_in, c_out, k, h_out, w_out):
+    return c_in * (k * k + c_out), 1 / c_out + 1 / k**2
+
+
+def separable_full_depthwise(c_in, c_out, k, h_out, w_out):
+    return (c_in * c_in * k * k + c_in * c_out) * h_out * w_out, 1 / c_out + 1 / k**2
+
+
+def separable_saved(c_in, c_out, k, h_out, w_out):
+    return c_in * (k * k + c_out) * h_out * w_out, 1 - 1 / c_out - 1 / k**2
+
+
+def separable_upside_down(c_in, c_out, k, h_out, w_out):
+    return c_in * (k * k + c_out) * h_out * w_out, 1 / (1 / c_out + 1 / k**2)
+
+
+def separable_percent(c_in, c_out, k, h_out, w_out):
+    return c_in * (k * k + c_out) * h_out * w_out, 100 * (1 / c_out + 1 / k**2)
+
+
+def separable_share_rounded(c_in, c_out, k, h_out, w_out):
+    return c_in * (k * k + c_out) * h_out * w_out, round(1 / c_out + 1 / k**2, 2)
+
+
 # compose_kernels
 
 
@@ -547,6 +700,10 @@ RIGHT = {
     "conv1x1": [conv1x1_einsum, conv1x1_loops, conv1x1_matmul, conv1x1_linear, conv1x1_numpy],
     "im2col": [im2col_unfold, im2col_columns, im2col_rows, im2col_numpy],
     "conv_cost": [cost_formula, cost_counted, cost_of_module],
+    "grouped_conv2d": [
+        *(grouped_chunks, grouped_slices, grouped_each_output, grouped_zeros, grouped_einsum),
+    ],
+    "separable_cost": [separable_formula, separable_by_layer, separable_of_modules],
     "compose_kernels": [
         *(compose_copies, compose_by_convolution, compose_transposed, compose_by_probing),
         *(compose_fourier, lambda k1, k2: compose_copies(k2, k1)),
@@ -614,6 +771,30 @@ WRONG = {
         (cost_of_one_place, "The places are missing"),
         (cost_as_decimals, "an integer is expected"),
         (cost_parameters_only, "where a tuple is expected"),
+    ],
+    "grouped_conv2d": [
+        (grouped_torch, "calls `torch.conv2d`"),
+        (grouped_without, "stopped with ValueError"),
+        (grouped_first_channels, "sees the first group of input channels"),
+        (grouped_dealt, "a group is a run of neighbours"),
+        (grouped_kernels_dealt, "The kernels are dealt out"),
+        (grouped_added, "The results of the groups are added"),
+        (grouped_stacked, "on an axis of their own"),
+        (grouped_alternating, "The output channels of the groups alternate"),
+        (grouped_first_kernels, "uses the kernels of the first one"),
+        (grouped_returned_early, "Only the first group is there"),
+    ],
+    "separable_cost": [
+        (separable_depthwise_only, "In `multiply_adds`: The 1×1 layer is missing"),
+        (separable_mixing_only, "The depthwise layer is missing"),
+        (separable_of_outputs, "one kernel for each input channel"),
+        (separable_one_side, "it has k rows and k columns"),
+        (separable_weights, "The places are missing"),
+        (separable_full_depthwise, "a depthwise kernel sees one channel"),
+        (separable_saved, "In `share`: This is the share that is saved"),
+        (separable_upside_down, "In `share`: The share is upside down"),
+        (separable_percent, "In `share`: The share is in percent"),
+        (separable_share_rounded, ""),
     ],
     "compose_kernels": [
         (compose_unflipped, "k2 is rotated by 180°"),

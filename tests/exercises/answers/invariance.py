@@ -326,12 +326,179 @@ def error_with_floor(f, x, dy, dx):
     return ((a - b).norm() / (b.norm() + 1e-6)).item()
 
 
+# invariance_error
+
+
+def stays_loops(f, x):
+    y, worst = f(x), 0.0
+    for dy in range(x.shape[2]):
+        for dx in range(x.shape[3]):
+            moved = f(torch.roll(x, (dy, dx), dims=(2, 3)))
+            worst = max(worst, ((moved - y).norm() / y.norm()).item())
+    return worst
+
+
+def stays_tensor(f, x):
+    h, w = x.shape[-2:]
+    errors = [
+        torch.sqrt(((f(x.roll(a, -2).roll(b, -1)) - f(x)) ** 2).sum())
+        for a in range(h)
+        for b in range(w)
+    ]
+    return torch.stack(errors).max() / torch.sqrt((f(x) ** 2).sum())
+
+
+def stays_backwards(f, x):
+    # All shifts upwards and to the left are all shifts, too.
+    y = f(x).flatten().numpy()
+    errors = [
+        np.linalg.norm(f(x.roll((-dy, -dx), (2, 3))).flatten().numpy() - y)
+        for dy in range(x.shape[2])
+        for dx in range(x.shape[3])
+    ]
+    return max(errors) / np.linalg.norm(y)
+
+
+def stays_moves_output(f, x):
+    errors = []
+    for dy in range(x.shape[2]):
+        for dx in range(x.shape[3]):
+            a = f(x.roll((dy, dx), (2, 3)))
+            b = f(x).roll((dy, dx), (-2, -1))
+            errors.append(((a - b).norm() / b.norm()).item())
+    return max(errors)
+
+
+def stays_mean(f, x):
+    y, errors = f(x), []
+    for dy in range(x.shape[2]):
+        for dx in range(x.shape[3]):
+            errors.append((f(x.roll((dy, dx), (2, 3))) - y).norm() / y.norm())
+    return torch.stack(errors).mean().item()
+
+
+def stays_one_shift(f, x):
+    y = f(x)
+    return ((f(x.roll((1, 1), (2, 3))) - y).norm() / y.norm()).item()
+
+
+def stays_columns_only(f, x):
+    y = f(x)
+    return max(((f(x.roll(dx, 3)) - y).norm() / y.norm()).item() for dx in range(x.shape[3]))
+
+
+def stays_rows_only(f, x):
+    y = f(x)
+    return max(((f(x.roll(dy, 2)) - y).norm() / y.norm()).item() for dy in range(x.shape[2]))
+
+
+def stays_from_one(f, x):
+    y, worst = f(x), 0.0
+    for dy in range(1, x.shape[2]):
+        for dx in range(1, x.shape[3]):
+            worst = max(worst, ((f(x.roll((dy, dx), (2, 3))) - y).norm() / y.norm()).item())
+    return worst
+
+
+def stays_swapped(f, x):
+    w, h = x.shape[2:]
+    y, worst = f(x), 0.0
+    for dy in range(h):
+        for dx in range(w):
+            worst = max(worst, ((f(x.roll((dy, dx), (2, 3))) - y).norm() / y.norm()).item())
+    return worst
+
+
+def stays_zeros(f, x):
+    y, worst = f(x), 0.0
+    for dy in range(x.shape[2]):
+        for dx in range(x.shape[3]):
+            worst = max(worst, ((f(translate_loops(x, dy, dx)) - y).norm() / y.norm()).item())
+    return worst
+
+
+def stays_absolute(f, x):
+    y = f(x)
+    shifts = [(dy, dx) for dy in range(x.shape[2]) for dx in range(x.shape[3])]
+    return max((f(x.roll(shift, (2, 3))) - y).norm().item() for shift in shifts)
+
+
+def error_zero_of_two(f, x):
+    return 0.0
+
+
+def stays_yes_or_no(f, x):
+    return torch.equal(f(x.roll((1, 1), (2, 3))), f(x))
+
+
+# reordered_weight
+
+
+def weight_by_columns(weight, order):
+    new = torch.empty_like(weight)
+    for place, pixel in enumerate(order.tolist()):
+        new[:, place] = weight[:, pixel]
+    return new
+
+
+def weight_indexed(weight, order):
+    return weight[:, order]
+
+
+def weight_times_matrix(weight, order):
+    shuffle = torch.eye(len(order), dtype=weight.dtype)[order]  # x[order] = shuffle @ x
+    return weight @ shuffle.T
+
+
+def weight_selected(weight, order):
+    return torch.index_select(weight, 1, order)
+
+
+def weight_undone(weight, order):
+    new = torch.empty_like(weight)
+    new[:, order] = weight
+    return new
+
+
+def weight_inverse_matrix(weight, order):
+    return weight @ torch.eye(len(order), dtype=weight.dtype)[order]
+
+
+def weight_unchanged(weight, order):
+    return weight
+
+
+def weight_flipped(weight, order):
+    return weight[:, order.tolist()[::-1]]
+
+
+def weight_one_row(weight, order):
+    return weight[0, order][None]
+
+
+def weight_transposed(weight, order):
+    return weight.T[order]
+
+
+def weight_in_place(weight, order):
+    weight[:] = weight[:, order]
+    return weight
+
+
+def weight_as_list(weight, order):
+    return [row[order] for row in weight]
+
+
 RIGHT = {
     "translate": [
         *(translate_loops, translate_every_pixel, translate_slices),
         *(translate_padded, translate_roll_and_erase, translate_numpy),
     ],
     "equivariance_error": [error_roll, error_tensor, error_loops, error_numpy, error_einsum],
+    "invariance_error": [stays_loops, stays_tensor, stays_backwards],
+    "reordered_weight": [
+        *(weight_by_columns, weight_indexed, weight_times_matrix, weight_selected),
+    ],
 }
 
 WRONG = {
@@ -377,5 +544,28 @@ WRONG = {
         (error_nan, "NaN"),
         (error_moves_x_itself, "`x` was changed in place"),
         (error_with_floor, "Is a small number added"),
+    ],
+    "invariance_error": [
+        (stays_moves_output, "The output is moved too"),
+        (stays_mean, "This is the mean over the shifts"),
+        (stays_one_shift, "One shift alone is tried"),
+        (stays_columns_only, "from left to right only"),
+        (stays_rows_only, "up and down only"),
+        (stays_from_one, "Shifts along one axis alone are left out"),
+        (stays_swapped, "Height and width are swapped"),
+        (stays_zeros, "Zeros come in at the border"),
+        (stays_absolute, "not divided by the length of f(x)"),
+        (stays_yes_or_no, "returned True or False where a number with decimals is expected"),
+        (error_zero_of_two, "Every number is zero"),
+    ],
+    "reordered_weight": [
+        (weight_undone, "The weights went back"),
+        (weight_inverse_matrix, "The weights went back"),
+        (weight_unchanged, "have not changed"),
+        (weight_flipped, "read from its end"),
+        (weight_one_row, "Only the first row is left"),
+        (weight_transposed, "transposed"),
+        (weight_in_place, "`weight` was changed in place"),
+        (weight_as_list, "list"),
     ],
 }

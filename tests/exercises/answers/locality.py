@@ -403,6 +403,102 @@ def count_of_the_chapter(height, width, channels, kernel_size):
     return 3_687_936, 42_336, 54
 
 
+# design_stack
+
+
+def stack_strides_first(field, weights, jump):
+    stacks = []
+    for k in (2, 3):
+        strides = []
+        size = step = 1
+        while size < field:
+            stride = 2 if step * 2 <= jump else 1
+            strides.append(stride)
+            size += (k - 1) * step
+            step *= stride
+        stacks.append(([k] * len(strides), strides))
+    return min(stacks, key=lambda s: sum(k * k for k in s[0]))
+
+
+def stack_searched(field, weights, jump):
+    best = {1: (0, 1, [], [])}  # field seen -> weights, jump, kernels, strides
+    queue = [(0, 1, 1, [], [])]
+    while queue:
+        cost, size, step, kernels, strides = queue.pop(0)
+        if size >= field:
+            return kernels, strides
+        for k, s in ((2, 1), (2, 2), (3, 1), (3, 2)):
+            grown = size + (k - 1) * step
+            key = (grown, step * s)
+            if step * s <= jump and cost + k * k < best.get(key, (1e9,))[0]:
+                best[key] = (cost + k * k,)
+                queue.append((cost + k * k, grown, step * s, [*kernels, k], [*strides, s]))
+        queue.sort(key=lambda item: item[0])
+    return [], []
+
+
+def stack_backwards(field, weights, jump):
+    doublings = int(math.log2(jump))
+    for k in (3, 2):
+        layers = 1
+        while True:
+            strides = [2] * min(doublings, layers) + [1] * (layers - doublings)
+            seen = 1
+            for s in strides[::-1]:
+                seen = (seen - 1) * s + k
+            if seen >= field:
+                break
+            layers += 1
+        if layers * k * k <= weights:
+            return [k] * layers, strides
+    return [], []
+
+
+def stack_one_layer(field, weights, jump):
+    return [field], [1]
+
+
+def stack_without_strides(field, weights, jump):
+    count = -(-(field - 1) // 2)
+    return [3] * count, [1] * count
+
+
+def stack_all_strides(field, weights, jump):
+    count = 1
+    while 2 ** (count + 1) - 1 < field:
+        count += 1
+    return [3] * count, [2] * count
+
+
+def stack_strides_last(field, weights, jump):
+    kernels, strides = stack_strides_first(field, weights, jump)
+    return kernels, strides[::-1]
+
+
+def stack_of_ones(field, weights, jump):
+    return [1] * 5, [2] * 5
+
+
+def stack_tuples(field, weights, jump):
+    kernels, strides = stack_strides_first(field, weights, jump)
+    return tuple(kernels), tuple(strides)
+
+
+def stack_of_decimals(field, weights, jump):
+    kernels, strides = stack_strides_first(field, weights, jump)
+    return [float(k) for k in kernels], strides
+
+
+def stack_without_last_stride(field, weights, jump):
+    kernels, strides = stack_strides_first(field, weights, jump)
+    return kernels, strides[:-1]
+
+
+def stack_one_short(field, weights, jump):
+    kernels, strides = stack_strides_first(field, weights, jump)
+    return kernels[:-1], strides[:-1]
+
+
 # Wrong at an edge.
 
 
@@ -421,17 +517,20 @@ def matrix_up_to_three(kernel, h, w):
 
 RIGHT = {
     "conv_matrix": [
-        *(matrix_loops, matrix_pictures, matrix_unfolded, matrix_of_unit_pictures),
-        *(matrix_windows_einsum, matrix_jacobian, matrix_kronecker),
+        *(matrix_loops, matrix_pictures, matrix_unfolded),
+        *(matrix_windows_einsum, matrix_kronecker),
     ],
     "receptive_field": [
         *(field_forwards, field_backwards, field_recursive, field_by_pixels, field_numpy),
     ],
     "parameter_count": [count_formula, count_layers, count_shapes, count_added_up],
+    "design_stack": [stack_strides_first, stack_searched, stack_backwards, stack_tuples],
 }
 
 WRONG = {
     "conv_matrix": [
+        (matrix_of_unit_pictures, "conv"),
+        (matrix_jacobian, "conv"),
         (matrix_convolution, "The kernel looks flipped"),
         (matrix_toeplitz, "the window jumps"),
         (matrix_columns_by_height, "pixels are numbered column by column"),
@@ -481,5 +580,15 @@ WRONG = {
         (count_floats, "In `dense`: The answer returned a number with decimals"),
         (count_tensor, "a tensor where a tuple is expected"),
         (count_of_the_chapter, "In `dense`: Wherever the answer is wrong, it is 3687936"),
+    ],
+    "design_stack": [
+        (stack_one_layer, "weights (k * k for each layer)"),
+        (stack_without_strides, "weights (k * k for each layer)"),
+        (stack_all_strides, "pixels apart"),
+        (stack_strides_last, "pixels along an axis"),
+        (stack_of_ones, "no unit reads what it skips"),
+        (stack_of_decimals, "list of integers"),
+        (stack_without_last_stride, "same length"),
+        (stack_one_short, "pixels along an axis"),
     ],
 }

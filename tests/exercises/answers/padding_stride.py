@@ -105,6 +105,88 @@ def size_as_text(n, k, stride, padding, dilation):
     return str(size_formula(n, k, stride, padding, dilation))
 
 
+# pixel_uses
+
+
+def uses_loops(n, k, stride, padding, dilation):
+    counts = torch.zeros(n, dtype=torch.long)
+    for start in range(-padding, n + padding - dilation * (k - 1), stride):
+        for b in range(k):
+            if 0 <= start + b * dilation < n:
+                counts[start + b * dilation] += 1
+    return counts
+
+
+def uses_counted(n, k, stride, padding, dilation):
+    places = size_formula(n, k, stride, padding, dilation)
+    counts = [0] * (n + 2 * padding)
+    for t in range(places):
+        for b in range(k):
+            counts[t * stride + b * dilation] += 1
+    return torch.tensor(counts[padding : padding + n])
+
+
+def uses_unfold(n, k, stride, padding, dilation):
+    pixels = torch.arange(n + 2 * padding)
+    seen = pixels.unfold(0, dilation * (k - 1) + 1, stride)[:, ::dilation].flatten()
+    return torch.bincount(seen, minlength=n + 2 * padding)[padding : padding + n]
+
+
+def uses_gradient(n, k, stride, padding, dilation):
+    x = torch.ones(1, 1, n, requires_grad=True)
+    weight = torch.ones(1, 1, k)
+    F.conv1d(x, weight, stride=stride, padding=padding, dilation=dilation).sum().backward()
+    return x.grad[0, 0].round().long()
+
+
+def uses_padded_axis(n, k, stride, padding, dilation):
+    return uses_unfold(n + 2 * padding, k, stride, 0, dilation)
+
+
+def uses_shifted(n, k, stride, padding, dilation):
+    return uses_padded_axis(n, k, stride, padding, dilation)[:n]
+
+
+def uses_negative_index(n, k, stride, padding, dilation):
+    counts = torch.zeros(n, dtype=torch.long)
+    for t in range(size_formula(n, k, stride, padding, dilation)):
+        for b in range(k):
+            pixel = t * stride + b * dilation - padding
+            if pixel < n:
+                counts[pixel] += 1
+    return counts
+
+
+def uses_one_short(n, k, stride, padding, dilation):
+    counts = torch.zeros(n, dtype=torch.long)
+    for t in range(size_formula(n, k, stride, padding, dilation) - 1):
+        for b in range(k):
+            pixel = t * stride + b * dilation - padding
+            if 0 <= pixel < n:
+                counts[pixel] += 1
+    return counts
+
+
+def uses_holes(n, k, stride, padding, dilation):
+    return uses_loops(n, dilation * (k - 1) + 1, stride, padding, 1)
+
+
+def uses_no_dilation(n, k, stride, padding, dilation):
+    return uses_loops(n, k, stride, padding, 1)
+
+
+def uses_no_stride(n, k, stride, padding, dilation):
+    return uses_loops(n, k, 1, padding, dilation)
+
+
+def uses_seen_or_not(n, k, stride, padding, dilation):
+    return (uses_loops(n, k, stride, padding, dilation) > 0).long()
+
+
+def uses_number_unseen(n, k, stride, padding, dilation):
+    return (uses_loops(n, k, stride, padding, dilation) == 0).sum()
+
+
 # same_padding
 
 
@@ -325,7 +407,111 @@ def pad_negative_step(x, p):
     return torch.cat([x[:, :, p:0:-1], x, x[:, :, -p - 1 : -1].flip(2)], dim=2)
 
 
+# conv_transpose2d
+
+
+def up_blocks(x, kernel, stride):
+    (h, w), (kh, kw) = x.shape, kernel.shape
+    y = x.new_zeros((h - 1) * stride + kh, (w - 1) * stride + kw)
+    for i in range(h):
+        for j in range(w):
+            rows, columns = slice(i * stride, i * stride + kh), slice(j * stride, j * stride + kw)
+            y[rows, columns] += x[i, j] * kernel
+    return y
+
+
+def up_weights(x, kernel, stride):
+    (h, w), (kh, kw) = x.shape, kernel.shape
+    y = torch.zeros((h - 1) * stride + kh, (w - 1) * stride + kw, dtype=x.dtype)
+    for a in range(kh):
+        for b in range(kw):
+            last_row, last_column = a + (h - 1) * stride + 1, b + (w - 1) * stride + 1
+            y[a:last_row:stride, b:last_column:stride] += kernel[a, b] * x
+    return y
+
+
+def up_zeros_between(x, kernel, stride):
+    (h, w), (kh, kw) = x.shape, kernel.shape
+    spread = x.new_zeros((h - 1) * stride + 1, (w - 1) * stride + 1)
+    spread[::stride, ::stride] = x
+    spread = F.pad(spread, (kw - 1, kw - 1, kh - 1, kh - 1))
+    return torch.einsum("ijab,ab->ij", spread.unfold(0, kh, 1).unfold(1, kw, 1), kernel.flip(0, 1))
+
+
+def up_matrices(x, kernel, stride):
+    (h, w), (kh, kw) = x.shape, kernel.shape
+
+    def places(side, k):
+        m = torch.zeros(side, k, (side - 1) * stride + k, dtype=x.dtype)
+        for i in range(side):
+            for a in range(k):
+                m[i, a, i * stride + a] = 1
+        return m
+
+    return torch.einsum("ij,ab,iar,jbs->rs", x, kernel, places(h, kh), places(w, kw))
+
+
+def up_covers(x, kernel, stride):
+    (h, w), (kh, kw) = x.shape, kernel.shape
+    y = x.new_zeros((h - 1) * stride + kh, (w - 1) * stride + kw)
+    for i in range(h):
+        for j in range(w):
+            top, left = i * stride, j * stride
+            y[top : top + kh, left : left + kw] = x[i, j] * kernel
+    return y
+
+
+def up_torch(x, kernel, stride):
+    return F.conv_transpose2d(x[None, None], kernel[None, None], stride=stride)[0, 0]
+
+
+def up_turned(x, kernel, stride):
+    return up_blocks(x, kernel.flip(0, 1), stride)
+
+
+def up_too_far(x, kernel, stride):
+    return up_blocks(x, kernel, stride + 1)
+
+
+def up_no_stride(x, kernel, stride):
+    return up_blocks(x, kernel, 1)
+
+
+def up_exchanged(x, kernel, stride):
+    return up_blocks(kernel, x, stride)
+
+
+def up_cut_off(x, kernel, stride):
+    return up_blocks(x, kernel, stride)[: x.shape[0] * stride, : x.shape[1] * stride]
+
+
+def up_spread_only(x, kernel, stride):
+    y = x.new_zeros((x.shape[0] - 1) * stride + 1, (x.shape[1] - 1) * stride + 1)
+    y[::stride, ::stride] = x
+    return y
+
+
+def up_transposed(x, kernel, stride):
+    return up_blocks(x, kernel, stride).T
+
+
+def up_single_precision(x, kernel, stride):
+    return up_blocks(x, kernel, stride).float()
+
+
+def up_no_return(x, kernel, stride):
+    up_blocks(x, kernel, stride)
+
+
 # Wrong at an edge.
+
+
+def uses_short_steps(n, k, stride, padding, dilation):
+    return uses_loops(n, k, min(stride, dilation * (k - 1) + 1), padding, dilation)
+
+
+def up_for_overlaps(x, kernel, stride):
+    return up_blocks(x, kernel, min(stride, max(kernel.shape)))
 
 
 def size_short_steps(n, k, stride, padding, dilation):
@@ -337,6 +523,8 @@ RIGHT = {
         *(size_formula, size_counted, size_range, size_measured, size_windows),
         size_ceil_of_places,
     ],
+    "pixel_uses": [uses_loops, uses_counted, uses_unfold, uses_gradient],
+    "conv_transpose2d": [up_blocks, up_weights, up_zeros_between, up_matrices],
     "same_padding": [same_halves, same_ceil, same_one_by_one, same_searched],
     "reflect_pad": [pad_concatenated, pad_loops, pad_index, pad_matrices, pad_filled],
 }
@@ -359,6 +547,32 @@ WRONG = {
         (size_pair, "returned a tuple where an integer is expected"),
         (size_as_text, "returned a text where an integer is expected"),
         (size_short_steps, ""),
+    ],
+    "pixel_uses": [
+        (uses_padded_axis, "count for the n pixels of the picture only"),
+        (uses_shifted, "The pixels are shifted"),
+        (uses_negative_index, "a negative index begins at the end"),
+        (uses_one_short, "The last window is not counted"),
+        (uses_holes, "The holes of a dilated kernel are counted"),
+        (uses_no_dilation, "The dilation is not used"),
+        (uses_no_stride, "The stride is not used"),
+        (uses_seen_or_not, "How often is it?"),
+        (uses_number_unseen, "Return a number for each pixel"),
+        (uses_short_steps, ""),
+    ],
+    "conv_transpose2d": [
+        (up_torch, "calls `torch.conv_transpose2d`"),
+        (up_covers, "They must add"),
+        (up_turned, "The copies of the kernel are turned"),
+        (up_too_far, "one pixel too far apart"),
+        (up_no_stride, "the stride is not used"),
+        (up_exchanged, "Picture and kernel are exchanged"),
+        (up_cut_off, "The last copies are cut off"),
+        (up_spread_only, "no copy is painted"),
+        (up_transposed, "The result is transposed"),
+        (up_single_precision, "in float32 where the input has float64"),
+        (up_no_return, "`return` missing"),
+        (up_for_overlaps, ""),
     ],
     "same_padding": [
         (same_each_side_all, "Half of them go before and half after"),

@@ -312,85 +312,128 @@ def larger_in_place(a, b):
     return a
 
 
-# max_pool_with_relu
+# changed_share
 
 
-def four_slices(x):
-    h, w = x.shape[2] // 2 * 2, x.shape[3] // 2 * 2
-    a, b = x[:, :, 0:h:2, 0:w:2], x[:, :, 0:h:2, 1:w:2]
-    c, d = x[:, :, 1:h:2, 0:w:2], x[:, :, 1:h:2, 1:w:2]
-    return larger_from_a(larger_from_a(a, b), larger_from_a(c, d))
+def changed_rolled(pool, x):
+    y = pool(x)
+    shares = []
+    for step, axis in ((1, 2), (-1, 2), (1, 3), (-1, 3)):
+        shares.append((pool(torch.roll(x, step, axis)) != y).float().mean())
+    return sum(shares) / 4
 
 
-def four_in_a_row(x):
-    h, w = x.shape[2] // 2 * 2, x.shape[3] // 2 * 2
-    y = x[:, :, 0:h:2, 0:w:2]
-    for i, j in ((0, 1), (1, 0), (1, 1)):
-        y = y + F.relu(x[:, :, i:h:2, j:w:2] - y)
-    return y
+def changed_stacked(pool, x):
+    moves = [x.roll(1, 2), x.roll(-1, 2), x.roll(1, 3), x.roll(-1, 3)]
+    return (pool(torch.cat(moves)) != pool(x).repeat(4, 1, 1, 1)).double().mean()
 
 
-def four_rows_then_columns(x):
-    h, w = x.shape[2] // 2 * 2, x.shape[3] // 2 * 2
-    rows = larger_from_b(x[..., 0:h:2, :w], x[..., 1:h:2, :w])
-    return larger_from_b(rows[..., 0::2], rows[..., 1::2])
+def changed_sliced(pool, x):
+    up = torch.cat([x[:, :, 1:], x[:, :, :1]], dim=2)
+    down = torch.cat([x[:, :, -1:], x[:, :, :-1]], dim=2)
+    left = torch.cat([x[..., 1:], x[..., :1]], dim=3)
+    right = torch.cat([x[..., -1:], x[..., :-1]], dim=3)
+    changed = total = 0
+    for moved in (up, down, left, right):
+        changed += int((pool(moved) != pool(x)).sum())
+        total += pool(x).numel()
+    return changed / total
 
 
-def four_layers(x):
-    """Three convolutions and two ReLUs, channel by channel."""
-    n, c, h, w = x.shape
-    first = [[1, -1, 0, 0], [0, 1, 0, 0], [0, -1, 0, 0], [0, 0, 1, -1], [0, 0, 0, 1], [0, 0, 0, -1]]
-    second = [[1, 1, -1, -1, -1, 1], [0, 0, 0, 1, 1, -1], [0, 0, 0, -1, -1, 1]]
-    weights = [torch.tensor(first).reshape(6, 1, 2, 2), torch.tensor(second)[..., None, None]]
-    weights.append(torch.tensor([[1, 1, -1]])[..., None, None])
-    y = x.reshape(n * c, 1, h, w)
-    y = F.relu(F.conv2d(y, weights[0].to(x.dtype), stride=2))
-    y = F.relu(F.conv2d(y, weights[1].to(x.dtype)))
-    return F.conv2d(y, weights[2].to(x.dtype)).reshape(n, c, h // 2, w // 2)
+def changed_numpy(pool, x):
+    before = pool(x).numpy()
+    moved = (np.roll(x.numpy(), step, axis) for step in (-1, 1) for axis in (2, 3))
+    after = [pool(torch.from_numpy(image)).numpy() for image in moved]
+    return float(np.mean(np.stack(after) != before))
 
 
-def four_pooled(x):
-    return F.max_pool2d(x, 2)
+def changed_padded(pool, x):
+    h, w = x.shape[2:]
+    wide = F.pad(x, (1, 1, 1, 1), mode="circular")
+    places = [(0, 1), (2, 1), (1, 0), (1, 2)]
+    shares = [
+        (pool(wide[:, :, i : i + h, j : j + w]) != pool(x)).double().mean() for i, j in places
+    ]
+    return torch.stack(shares).mean().item()
 
 
-def four_amax(x):
-    return x.unfold(2, 2, 2).unfold(3, 2, 2).amax((4, 5))
+def changed_pixels(pool, x):
+    moves = [x.roll(1, 2), x.roll(-1, 2), x.roll(1, 3), x.roll(-1, 3)]
+    return torch.stack([moved != x for moved in moves]).double().mean().item()
 
 
-def four_relu_of_mean(x):
-    return F.relu(F.avg_pool2d(x, 2))
+def changed_zeros(pool, x):
+    h, w = x.shape[2:]
+    wide = F.pad(x, (1, 1, 1, 1))
+    places = [(0, 1), (2, 1), (1, 0), (1, 2)]
+    shares = [
+        (pool(wide[:, :, i : i + h, j : j + w]) != pool(x)).double().mean() for i, j in places
+    ]
+    return torch.stack(shares).mean().item()
 
 
-def four_weights_then_mean(x):
-    kernel = torch.full((x.shape[1], 1, 2, 2), 0.25, dtype=x.dtype)
-    return F.conv2d(x, kernel, stride=2, groups=x.shape[1])
+def changed_right_only(pool, x):
+    return (pool(x.roll(1, 3)) != pool(x)).double().mean().item()
 
 
-def four_never_negative(x):
-    return F.relu(four_slices(x))
+def changed_sideways(pool, x):
+    shares = [(pool(x.roll(step, 3)) != pool(x)).double().mean() for step in (-1, 1)]
+    return sum(shares).item() / 2
 
 
-def four_only_diagonal(x):
-    h, w = x.shape[2] // 2 * 2, x.shape[3] // 2 * 2
-    return larger_from_a(x[:, :, 0:h:2, 0:w:2], x[:, :, 1:h:2, 1:w:2])
+def changed_rows_first(pool, x):
+    """Rolls the flattened images: a row's last pixel enters the next row."""
+    w = x.shape[3]
+    flat = x.flatten(2)
+    moved = [flat.roll(step, 2).view_as(x) for step in (1, -1, w, -w)]
+    return torch.stack([pool(y) != pool(x) for y in moved]).double().mean().item()
 
 
-def four_added(x):
-    h, w = x.shape[2] // 2 * 2, x.shape[3] // 2 * 2
-    a, b = x[:, :, 0:h:2, 0:w:2], x[:, :, 0:h:2, 1:w:2]
-    c, d = x[:, :, 1:h:2, 0:w:2], x[:, :, 1:h:2, 1:w:2]
-    return larger_from_a(a, b) + larger_from_a(c, d)
+def changed_flat(pool, x):
+    """Forgets which axis: roll without dims flattens everything."""
+    moved = [x.roll(1), x.roll(-1), x.roll(x.shape[3]), x.roll(-x.shape[3])]
+    return torch.stack([pool(y) != pool(x) for y in moved]).double().mean().item()
 
 
-def four_overlapping(x):
-    rows = larger_from_a(x[:, :, :-1], x[:, :, 1:])
-    return larger_from_a(rows[..., :-1], rows[..., 1:])
+def changed_stays(pool, x):
+    return 1 - changed_rolled(pool, x)
 
 
-def four_even_sides_only(x):
-    a, b = x[:, :, 0::2, 0::2], x[:, :, 0::2, 1::2]
-    c, d = x[:, :, 1::2, 0::2], x[:, :, 1::2, 1::2]
-    return larger_from_a(larger_from_a(a, b), larger_from_a(c, d))
+def changed_counted(pool, x):
+    return changed_rolled(pool, x) * 4 * pool(x).numel()
+
+
+def changed_added(pool, x):
+    return 4 * changed_rolled(pool, x)
+
+
+def changed_sizes(pool, x):
+    moves = [x.roll(1, 2), x.roll(-1, 2), x.roll(1, 3), x.roll(-1, 3)]
+    return torch.stack([(pool(y) - pool(x)).abs() for y in moves]).mean().item()
+
+
+def changed_moved_along(pool, x):
+    y = pool(x)
+    turns = [(1, 2), (-1, 2), (1, 3), (-1, 3)]
+    return torch.stack([pool(x.roll(*t)) != y.roll(*t) for t in turns]).double().mean().item()
+
+
+def changed_close(pool, x):
+    """Takes numbers that are near each other for equal."""
+    moves = [x.roll(1, 2), x.roll(-1, 2), x.roll(1, 3), x.roll(-1, 3)]
+    far = [(pool(y) - pool(x)).abs() > 1.5 for y in moves]
+    return torch.stack(far).double().mean().item()
+
+
+def changed_two_axes_at_once(pool, x):
+    moves = [x.roll((i, j), (2, 3)) for i in (-1, 1) for j in (-1, 1)]
+    return torch.stack([pool(y) != pool(x) for y in moves]).double().mean().item()
+
+
+def changed_channels(pool, x):
+    """Moves channels and rows."""
+    moves = [x.roll(1, 1), x.roll(-1, 1), x.roll(1, 2), x.roll(-1, 2)]
+    return torch.stack([pool(y) != pool(x) for y in moves]).double().mean().item()
 
 
 # Wrong at an edge.
@@ -476,7 +519,9 @@ RIGHT = {
     "min_pool2d": [min_pool_minus, min_pool_torch, min_pool_from_above],
     "avg_pool_as_conv": [avg_full, avg_ones, avg_numpy, avg_repeated],
     "max_with_relu": [larger_from_a, larger_from_b, larger_three_relus, larger_symmetric],
-    "max_pool_with_relu": [four_slices, four_in_a_row, four_rows_then_columns, four_layers],
+    "changed_share": [
+        *(changed_rolled, changed_stacked, changed_sliced, changed_numpy, changed_padded),
+    ],
 }
 
 WRONG = {
@@ -546,16 +591,21 @@ WRONG = {
         (larger_elu, "Here that work is yours to do"),
         (larger_rounded_off, "Is a small number added"),
     ],
-    "max_pool_with_relu": [
-        (four_pooled, "Here that work is yours to do"),
-        (four_amax, "calls `torch.amax`"),
-        (four_relu_of_mean, "Here that work is yours to do"),
-        (four_weights_then_mean, "mean of the four numbers"),
-        (four_never_negative, "all four numbers are negative"),
-        (four_only_diagonal, "on the diagonal"),
-        (four_added, "are added"),
-        (four_overlapping, "two steps apart"),
-        (four_even_sides_only, "stopped with RuntimeError"),
+    "changed_share": [
+        (changed_pixels, "compare the pooled numbers"),
+        (changed_zeros, "Zeros come in"),
+        (changed_right_only, "Only the move to the right"),
+        (changed_sideways, "up and down are missing"),
+        (changed_rows_first, ""),
+        (changed_flat, ""),
+        (changed_stays, "numbers that stay"),
+        (changed_counted, "divide by how many"),
+        (changed_added, "average them"),
+        (changed_sizes, "count the numbers that change"),
+        (changed_moved_along, "does it stay where it was"),
+        (changed_close, ""),
+        (changed_two_axes_at_once, "one axis at a time"),
+        (changed_channels, ""),
     ],
 }
 
