@@ -8,8 +8,8 @@ library. Three sentences carry the whole file:
 * what is used in several places (a shared weight, a pixel under several windows) gets the sum;
 * what is never used (a row that the floor of the size law drops) gets exactly zero.
 
-Not handled: transposed and 3-D convolution, L2 pooling, and normalization with running statistics
-(at test time it is a fixed scale and shift).
+Not handled: 3-D convolution, padding or groups in ``conv_transpose2d``, L2 pooling, and
+normalization with running statistics (at test time it is a fixed scale and shift).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from __future__ import annotations
 from cnncourse.backprop.convolution import (
     conv2d_backward,
     conv2d_backward_loops,
+    conv_transpose2d,
     corr1d_backward,
     insert_zeros,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "batch_norm_backward",
     "conv2d_backward",
     "conv2d_backward_loops",
+    "conv_transpose2d",
     "corr1d_backward",
     "group_norm_backward",
     "insert_zeros",

@@ -8,10 +8,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cnncourse._arguments import IntOrPair, check_tensor, pair
+from cnncourse._arguments import (
+    IMAGES,
+    IntOrPair,
+    check_alike,
+    check_not_empty,
+    check_tensor,
+    pair,
+)
 from cnncourse.backprop._upstream import check_grad_output
 from cnncourse.channels import conv_window
 from cnncourse.cross_correlation import convolve1d, corr1d
+from cnncourse.windows import Window
 
 ConvGradients = tuple[
     Float[Tensor, "n c h w"], Float[Tensor, "o c_per_group kh kw"], Float[Tensor, " o"]
@@ -148,6 +156,56 @@ def conv2d_backward(
     grad_x = window.crop(grad_padded.flatten(0, 1).permute(3, 0, 1, 2))
     grad_weight = torch.stack(grad_kernels, -1).transpose(1, 2).reshape(weight.shape)
     return grad_x.contiguous(), grad_weight, grad_output.sum((0, 2, 3))
+
+
+def conv_transpose2d(
+    x: Float[Tensor, "n c h w"],
+    weight: Float[Tensor, "c o kh kw"],
+    bias: Float[Tensor, " o"] | None = None,
+    stride: IntOrPair = 1,
+) -> Float[Tensor, "n o out_h out_w"]:
+    """Apply a transposed convolution: every pixel paints a copy of its kernels, ``stride`` apart.
+
+    ``y[n, o, i * sh + a, j * sw + b] += x[n, c, i, j] * weight[c, o, a, b]``, from zeros of height
+    ``(h - 1) * sh + kh``. This is how :func:`conv2d_backward` finds ``grad_x`` where no row is
+    left over, as a layer of its own. The weight lists input channels first, as in torch.
+
+    Examples
+    --------
+    >>> x, weight = torch.tensor([[[[1.0, 2.0]]]]), torch.tensor([[[[3.0, 5.0]]]])
+    >>> conv_transpose2d(x, weight)  # 1*3, 1*5 + 2*3, 2*5
+    tensor([[[[ 3., 11., 10.]]]])
+    """
+    window = _transposed_window(x, weight, bias, stride)
+    (h, w), (sh, sw), (kh, kw) = x.shape[2:], window.stride, window.kernel
+    y = x.new_zeros(len(x), weight.shape[1], (h - 1) * sh + kh, (w - 1) * sw + kw)
+    for i, j in product(range(h), range(w)):
+        rows, columns = window.at(i, j)
+        y[:, :, rows, columns] += torch.einsum("nc,coab->noab", x[:, :, i, j], weight)
+    return y if bias is None else y + bias[:, None, None]
+
+
+def _transposed_window(x: Tensor, weight: Tensor, bias: Tensor | None, stride: IntOrPair) -> Window:
+    """Require images, kernels and a bias that fit each other, and return where pixels paint."""
+    check_tensor("x", x, IMAGES)
+    check_tensor("weight", weight, "c o kh kw")
+    check_alike("weight", weight, "x", x)
+    check_not_empty("weight", weight)
+    if 0 in x.shape[1:]:
+        raise ValueError(f"`x` must have at least one pixel, got shape {tuple(x.shape)}")
+    if len(weight) != x.shape[1]:
+        raise ValueError(
+            f"`weight` must have the {x.shape[1]} channels of `x` first, "
+            f"got shape {tuple(weight.shape)}"
+        )
+    if bias is not None:
+        check_tensor("bias", bias, "o")
+        check_alike("bias", bias, "x", x)
+        if len(bias) != weight.shape[1]:
+            raise ValueError(
+                f"`bias` must have shape ({weight.shape[1]},), got {tuple(bias.shape)}"
+            )
+    return Window.read(weight.shape[2:], stride)
 
 
 def _batch_last(x: Float[Tensor, "n c h w"], groups: int) -> Tensor:

@@ -14,6 +14,7 @@ from cnncourse.plots.curves import (
     signals,
     training_curves,
 )
+from cnncourse.plots.gradients import number_grids, step_errors
 from cnncourse.plots.images import (
     feature_maps,
     image_grid,
@@ -38,11 +39,13 @@ __all__ = [
     "matrices",
     "network",
     "nonlinearities",
+    "number_grids",
     "picture_and_maps",
     "pictures",
     "sampled",
     "seed_strip",
     "signals",
+    "step_errors",
     "training_curves",
     "two_orders",
     "usage_maps",

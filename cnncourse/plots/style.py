@@ -57,7 +57,7 @@ def one_axes() -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def curve(axes: Axes, i: int, x: Sequence[int], y: Sequence[float], name: str) -> None:
+def curve(axes: Axes, i: int, x: Sequence[float | int], y: Sequence[float], name: str) -> None:
     """Draw the i-th curve of a figure with its own colour, line and marker."""
     style = {"color": COLOURS[i], "linestyle": LINES[i], "marker": MARKERS[i]}
     axes.plot(x, y, label=name, ms=5, **style)

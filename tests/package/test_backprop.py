@@ -202,6 +202,27 @@ def test_conv2d_backward_is_a_correlation_and_a_convolution(stride, padding, dil
     assert compare.relative_error(grad_x[0, 0], window.crop(reached)) <= BACKWARD[torch.float64]
 
 
+@pytest.mark.parametrize("stride", [1, 2, (3, 1), (2, 5)], ids=str)
+def test_conv_transpose2d_equals_torch_and_its_gradients(stride):
+    x, weight, bias = images(2, 3, 4, 5), images(3, 2, 3, 2), images(2)
+    compare.assert_same_as_torch(
+        lambda x, weight, bias: backprop.conv_transpose2d(x, weight, bias, stride),
+        lambda x, weight, bias: F.conv_transpose2d(x, weight, bias, stride),
+        *(x, weight, bias),
+    )
+
+
+@pytest.mark.parametrize(("h", "w"), [(7, 6), (8, 7)], ids=str)
+def test_conv_transpose2d_is_the_gradient_up_to_the_rows_left_over(h, w):
+    """With kernel (3, 2) and stride (2, 2) a row of 8 and a column of 7 are left over."""
+    x, weight = images(2, 3, h, w).detach(), images(4, 3, 3, 2).detach()
+    delta = upstream_of(F.conv2d(x, weight, stride=2))
+    grad_x = backprop.conv2d_backward(delta, x, weight, stride=2)[0]
+    painted = backprop.conv_transpose2d(delta, weight, stride=2)
+    assert painted.shape[2:] == (7, 6)
+    torch.testing.assert_close(grad_x, F.pad(painted, (0, w - 6, 0, h - 7)))
+
+
 def test_corr1d_backward_of_a_hand_worked_example():
     # delta = 1, 10, 100 over x = 2, 3, 5, 7 and w = 4, 6.
     delta = torch.tensor([1.0, 10.0, 100.0])

@@ -118,6 +118,12 @@ GOOD: dict[Callable, dict[str, object]] = {
         "grad_output": ones(1, 8, 3, 4),
         "x": X[:1, :, :3, :3],
     },
+    backprop.conv_transpose2d: {
+        "x": X,
+        "weight": ones(4, 8, 3, 2),
+        "bias": ones(8),
+        "stride": (2, 1),
+    },
     backprop.corr1d_backward: {"grad_output": ones(4), **sides(1)},
     backprop.insert_zeros: {"x": X, "step": (2, 1)},
     backprop.max_pool2d_backward: {"grad_output": ones(2, 4, 7, 8), **POOL, "dilation": 1},
@@ -248,6 +254,14 @@ SPECIAL: list[Case] = [
             (f, {"dilation": 5}, ValueError, ["kernel", "11"]),
         )
     ),
+    (backprop.conv_transpose2d, {"bias": ones(7)}, ValueError, ["`bias`", "(8,)", "(7,)"]),
+    (
+        backprop.conv_transpose2d,
+        {"weight": ones(8, 4, 3, 2)},
+        ValueError,
+        ["`weight`", "4 channels", "(8, 4, 3, 2)"],
+    ),
+    (backprop.conv_transpose2d, {"x": X[:, :, :0]}, ValueError, ["`x`", "(2, 4, 0, 7)"]),
     (channels.conv2d, {"bias": ones(7)}, ValueError, ["`bias`", "(8,)", "(7,)"]),
     (channels.conv2d, {"x": X[0]}, ValueError, ["`x`", "n, c, h, w", "(4, 6, 7)"]),
     (channels.conv1x1, {"weight": ones(8, 4, 3, 3)}, ValueError, ["`weight`", "(8, 4, 3, 3)"]),

@@ -41,6 +41,8 @@ EVERY = {
     "feature_maps": lambda: plots.feature_maps(PICTURES[:, 0]),
     "nonlinearities": lambda: plots.nonlinearities({"sigmoid": torch.sigmoid, "ReLU": torch.relu}),
     "network": lambda: plots.network(layer_table(LeNet(), (1, 28, 28))),
+    "number_grids": lambda: plots.number_grids({"a": PICTURES[0, 0], "b": PICTURES[1, 0].T}),
+    "step_errors": lambda: plots.step_errors([1e-1, 1e-2], {"a": [0.1, 0.2], "b": [3.0, 1.0]}),
     "signals": lambda: plots.signals({"a": (0, PICTURES[0, 0, 0]), "b": (3, PICTURES[1, 0, 0])}),
     "matrices": lambda: plots.matrices({"a": torch.ones(2, 3), "b": torch.eye(3)}),
     "cone": lambda: plots.cone([(3, 1), (3, 2)], PICTURES[:2, 0].flatten()[:11]),
@@ -332,6 +334,31 @@ def test_picture_and_maps_refuse_wrong_input(as_installed) -> None:
         plots.picture_and_maps(torch.eye(3)[None], {"a": torch.eye(3)})
     with pytest.raises(ValueError, match=r"`a` must have shape \(h, w\), got \(3, 0\)"):
         plots.picture_and_maps(torch.eye(3), {"a": torch.zeros(3, 0)})
+
+
+def test_number_grids_draws_each_number_in_its_place_and_marks_cells() -> None:
+    grids = {"x": torch.tensor([[1.0, 0.0, -3.0]]), "y": torch.tensor([[4.0], [5.0]])}
+    (axes,) = plots.number_grids(grids, {"y": [(1, 0)]}, columns=1).axes
+    numbers = {text.get_text(): text for text in axes.texts if text.get_text() not in grids}
+    assert [numbers[n].get_position() for n in ("1", "-3", "4")] == [
+        (0.5, 0.5),
+        (2.5, 0.5),
+        (0.5, 3.5),
+    ]
+    assert [n for n, text in numbers.items() if text.get_weight() == "bold"] == ["5"]
+    filled = [patch.get_xy() for patch in axes.patches if patch.get_facecolor()[0] < 1]
+    assert filled == [(0.0, 4.0)]
+    assert numbers["0"].get_color() != numbers["1"].get_color()
+
+
+def test_step_errors_rings_the_smallest_error_of_each_curve() -> None:
+    steps, errors = [1e-1, 1e-2, 1e-3], {"a": [3.0, 1.0, 2.0], "b": [0.5, 0.6, 0.7]}
+    (axes,) = plots.step_errors(steps, errors).axes
+    a, b, *rings = axes.lines
+    assert a.get_xydata().tolist() == [[0.1, 3.0], [0.01, 1.0], [0.001, 2.0]]
+    assert b.get_ydata().tolist() == errors["b"]
+    assert [ring.get_xydata().tolist() for ring in rings] == [[[0.01, 1.0]], [[0.1, 0.5]]]
+    assert axes.get_xscale() == axes.get_yscale() == "log"
 
 
 def test_pictures_may_differ_in_size_and_are_black_for_0_and_white_for_1() -> None:

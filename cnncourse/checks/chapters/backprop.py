@@ -10,14 +10,20 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Generator, Tensor
 
 from cnncourse import backprop, cross_correlation
-from cnncourse.checks.exercise import Call, Case, Exercise, Mistake, decimals, whole_numbers
+from cnncourse.checks.exercise import (
+    Call,
+    Case,
+    Exercise,
+    Mistake,
+    decimals,
+    distinct_numbers,
+    whole_numbers,
+)
 from cnncourse.checks.given import backprop as given
 from cnncourse.padding_stride import conv_output_size
 
 # Parts of the names by which torch differentiates: backward, and forward with dual numbers.
 LIBRARY = ("autograd", "backward", "_make_dual")
-
-Gradients = tuple[Tensor, Tensor, Tensor]
 
 
 def conv1d_kernel_gradient(x: Tensor, delta: Tensor) -> Tensor:
@@ -60,11 +66,11 @@ CONV1D_KERNEL_GRADIENT = Exercise(
             lambda x, delta: cross_correlation.corr1d(x, delta) / len(delta),
         ),
         Mistake(
-            "Only the first output counts. A shared weight acts in every output: add over i.",
+            "Only the first output counts. A shared weight acts in every output: add over j.",
             lambda x, delta: delta[0] * x[: len(x) - len(delta) + 1],
         ),
         Mistake(
-            "Only the last output counts: add over i with `+=` or `.sum()`.",
+            "Only the last output counts: add over j with `+=` or `.sum()`.",
             lambda x, delta: delta[-1] * x[len(delta) - 1 :],
         ),
         Mistake(
@@ -121,6 +127,53 @@ LAYERS = [
 ]
 
 
+def conv2d_grad_bias(grad_output: Tensor) -> Tensor:
+    """Add up over images and places: the package's function."""
+    x = grad_output.new_zeros(len(grad_output), 1, *grad_output.shape[2:])
+    return backprop.conv2d_backward(grad_output, x, x.new_zeros(grad_output.shape[1], 1, 1, 1))[2]
+
+
+def conv2d_grad_weight(
+    grad_output: Tensor, x: Tensor, kernel_size: tuple[int, int], stride: int, padding: int
+) -> Tensor:
+    """Correlate the padded images with the gradient: the package's function."""
+    weight = x.new_zeros(grad_output.shape[1], x.shape[1], *kernel_size)
+    return backprop.conv2d_backward(grad_output, x, weight, stride, padding)[1]
+
+
+def conv2d_grad_x(
+    grad_output: Tensor, weight: Tensor, size: tuple[int, int], stride: int, padding: int
+) -> Tensor:
+    """Send the gradient back through the kernels: the package's function."""
+    x = weight.new_zeros(len(grad_output), weight.shape[1], *size)
+    return backprop.conv2d_backward(grad_output, x, weight, stride, padding)[0]
+
+
+def gradients_of_outputs(random: Generator) -> list[Case]:
+    """Draw gradients of outputs with one and with many images, channels and places."""
+    shapes = [(1, 1, 1, 1), (1, 1, 1, 3), (1, 2, 2, 1), (2, 1, 1, 2), (2, 3, 2, 4), (3, 2, 4, 3)]
+    fine = [(2, 4, 3, 5), (4, 3, 2, 2)]
+    return [Case(whole_numbers(random, *shape)) for shape in shapes] + [
+        Case(decimals(random, *shape)) for shape in fine
+    ]
+
+
+def layers_for_weight(random: Generator) -> list[Case]:
+    """Draw gradients and images, and give the kernels' size in their place."""
+    cases = (layer.arguments for layer in conv_layers(random))
+    return [
+        Case(delta, x, tuple(weight.shape[2:]), *numbers) for delta, x, weight, *numbers in cases
+    ]
+
+
+def layers_for_x(random: Generator) -> list[Case]:
+    """Draw gradients and kernels, and give the images' size in their place."""
+    cases = (layer.arguments for layer in conv_layers(random))
+    return [
+        Case(delta, weight, tuple(x.shape[2:]), *numbers) for delta, x, weight, *numbers in cases
+    ]
+
+
 def conv_layers(random: Generator) -> list[Case]:
     """Draw images and kernels of whole numbers in float32, then two of decimals in float64."""
     fine = [((2, 3, 6, 5), (2, 2, 3), 2, 1), ((2, 2, 3, 5), (3, 3, 2), 1, 2)]
@@ -143,33 +196,62 @@ def _conv_case(
     return Case(delta, x, weight, stride, padding)
 
 
-def _with(place: int, item: Callable[..., Tensor]) -> Callable[..., Gradients]:
-    """Put another item in one place of the three right gradients."""
+CONV2D_GRAD_BIAS = Exercise(
+    name="conv2d_grad_bias",
+    signature="conv2d_grad_bias(grad_output)",
+    title="Backward through a convolution: the bias",
+    minutes=5,
+    difficulty="easy",
+    points=1,
+    prerequisites=("the sum of a convolutional layer",),
+    graded="values, shape and dtype, for any number of images, channels and places",
+    reference=conv2d_grad_bias,
+    cases=gradients_of_outputs,
+    forbidden=("conv", *LIBRARY),
+    mistakes=(
+        Mistake(
+            "Only the first image counts; all images use the same bias: add over them.",
+            lambda delta: delta[0].sum((1, 2)),
+        ),
+        Mistake(
+            "It is averaged over images and places; add over them. The mean, if any, is in the "
+            "loss.",
+            lambda delta: delta.mean((0, 2, 3)),
+        ),
+        Mistake(
+            "It is averaged over the images; add over them. The mean, if any, is in the loss.",
+            lambda delta: delta.sum((2, 3)).mean(0),
+        ),
+        Mistake(
+            "The places are added, the images are not: one number a channel is asked for.",
+            lambda delta: delta.sum((2, 3)),
+        ),
+        Mistake(
+            "The images are added, the places are not: one number a channel is asked for.",
+            lambda delta: delta.sum(0),
+        ),
+        Mistake(
+            "All channels are added up: one number a channel is asked for.",
+            lambda delta: delta.sum(),
+        ),
+    ),
+    hints=(
+        "The bias of a channel is added to every number of this channel.",
+        "Add over all axes of grad_output but the second.",
+    ),
+)
 
-    def wrong(*arguments: object) -> Gradients:
-        gradients = list(backprop.conv2d_backward(*arguments))
-        gradients[place] = item(*arguments, gradients[place])
-        return tuple(gradients)
 
-    return wrong
-
-
-GRAD_X, GRAD_WEIGHT, GRAD_BIAS = range(3)
+def _weight_close_together(delta, x, kernel_size, stride, padding):
+    """Read as if the windows lay one step apart."""
+    rows, columns = _reach(delta, kernel_size, 1)
+    seen = F.pad(x, [padding] * 4)[:, :, :rows, :columns]
+    return conv2d_grad_weight(delta, seen, kernel_size, 1, 0)
 
 
-def _unflipped(delta, x, weight, stride, padding, right):
-    return backprop.conv2d_backward(delta, x, weight.flip(2, 3), stride, padding)[GRAD_X]
-
-
-def _not_cut(delta, x, weight, stride, padding, right):
-    framed = F.pad(x, [padding] * 4)
-    return backprop.conv2d_backward(delta, framed, weight, stride, 0)[GRAD_X]
-
-
-def _cropped(delta, x, weight, stride, padding, right):
-    """Leave out the rows and columns that no window reaches."""
-    rows, columns = _reach(delta, weight.shape[2:], stride)
-    return right[:, :, : rows - 2 * padding, : columns - 2 * padding]
+def _weight_without_frame(delta, x, kernel_size, stride, padding):
+    """Roll the frame's zeros away: the window of output (0, 0) starts at pixel (0, 0)."""
+    return conv2d_grad_weight(delta, F.pad(x, [0, 2 * padding] * 2), kernel_size, stride, 0)
 
 
 def _reach(delta: Tensor, kernel: Sequence[int], stride: int) -> tuple[int, int]:
@@ -178,145 +260,227 @@ def _reach(delta: Tensor, kernel: Sequence[int], stride: int) -> tuple[int, int]
     return (out_h - 1) * stride + kernel[0], (out_w - 1) * stride + kernel[1]
 
 
-def _overwritten(delta, x, weight, stride, padding, right):
+STRIDE_UNUSED = (
+    "The stride is not used: the window of output (i, j) starts at (i * stride, j * stride)."
+)
+
+CONV2D_GRAD_WEIGHT = Exercise(
+    name="conv2d_grad_weight",
+    signature="conv2d_grad_weight(grad_output, x, kernel_size, stride, padding)",
+    title="Backward through a convolution: the weights",
+    minutes=35,
+    difficulty="medium",
+    points=3,
+    prerequisites=("your `conv1d_kernel_gradient`", "stride and padding", "channels"),
+    graded="values, shape and dtype, for any stride and padding, without torch's derivatives",
+    reference=conv2d_grad_weight,
+    cases=layers_for_weight,
+    forbidden=("conv", *LIBRARY),
+    mistakes=(
+        Mistake(STRIDE_UNUSED, _weight_close_together),
+        Mistake("x is not padded: the windows start in the frame.", _weight_without_frame),
+        Mistake(
+            "The kernel's gradient is rotated by 180°.",
+            lambda *arguments: conv2d_grad_weight(*arguments).flip(2, 3),
+        ),
+        Mistake(
+            "Input and output channels are exchanged: the shape is (o, c, kh, kw).",
+            lambda *arguments: conv2d_grad_weight(*arguments).transpose(0, 1),
+        ),
+        Mistake(
+            "Only the first image counts; all images use the same weights: add over them.",
+            lambda delta, x, *layer: conv2d_grad_weight(delta[:1], x[:1], *layer),
+        ),
+        Mistake(
+            "It is averaged over the images; add over them. The mean, if any, is in the loss.",
+            lambda delta, x, *layer: conv2d_grad_weight(delta, x, *layer) / len(x),
+        ),
+        Mistake(
+            "The pixels that a weight saw are added without grad_output.",
+            lambda delta, *rest: conv2d_grad_weight(torch.ones_like(delta), *rest),
+        ),
+    ),
+    hints=(
+        "Look at one weight, as in one dimension: which pixel does it meet for output (i, j)?",
+        "Pad x. For each place (a, b) of the kernel, the pixels it reads are seen = padded[:, :, "
+        "a : a + (out_h - 1) * stride + 1 : stride, and the same with b]. It has the height and "
+        "width of grad_output.",
+        "grad_weight[:, :, a, b] = einsum('noij,ncij->oc', grad_output, seen).",
+    ),
+)
+
+
+def _x_framed(delta, weight, size, stride, padding):
+    return conv2d_grad_x(delta, weight, tuple(n + 2 * padding for n in size), stride, 0)
+
+
+def _x_cropped(delta, weight, size, stride, padding):
+    """Leave out the rows and columns that no window reaches."""
+    rows, columns = _reach(delta, weight.shape[2:], stride)
+    right = conv2d_grad_x(delta, weight, size, stride, padding)
+    return right[:, :, : rows - 2 * padding, : columns - 2 * padding]
+
+
+def _x_overwritten(delta, weight, size, stride, padding):
     """Let the last window that covers a pixel have it alone."""
-    grad = torch.zeros_like(F.pad(x, [padding] * 4))
-    kh, kw = weight.shape[2:]
+    (h, w), (kh, kw) = size, weight.shape[2:]
+    grad = weight.new_zeros(len(delta), weight.shape[1], h + 2 * padding, w + 2 * padding)
     for i, j in product(*map(range, delta.shape[2:])):
         window = torch.einsum("no,ocab->ncab", delta[:, :, i, j], weight)
         grad[:, :, i * stride : i * stride + kh, j * stride : j * stride + kw] = window
-    h, w = x.shape[2:]
     return grad[:, :, padding : padding + h, padding : padding + w]
 
 
-def _close_together(delta, x, weight, stride, padding, right):
+def _x_close_together(delta, weight, size, stride, padding):
     """Send the gradients back as if the windows lay one step apart."""
-    seen = _seen_close_together(delta, x, weight, padding)
-    (h, w), (rows, columns) = x.shape[2:], seen.shape[2:]
-    grad = backprop.conv2d_backward(delta, seen, weight)[GRAD_X]
+    (h, w), (rows, columns) = size, _reach(delta, weight.shape[2:], 1)
+    grad = conv2d_grad_x(delta, weight, (rows, columns), 1, 0)
     return F.pad(grad, (-padding, w + padding - columns, -padding, h + padding - rows))
 
 
-def _weights_close_together(delta, x, weight, stride, padding, right):
-    seen = _seen_close_together(delta, x, weight, padding)
-    return backprop.conv2d_backward(delta, seen, weight)[GRAD_WEIGHT]
-
-
-def _seen_close_together(delta: Tensor, x: Tensor, weight: Tensor, padding: int) -> Tensor:
-    """Cut out of the padded images what windows one step apart would reach."""
-    rows, columns = _reach(delta, weight.shape[2:], 1)
-    return F.pad(x, [padding] * 4)[:, :, :rows, :columns]
-
-
-def _without_frame(delta, x, weight, stride, padding, right):
-    """Roll the frame's zeros away: the window of output (0, 0) starts at pixel (0, 0)."""
-    rolled = F.pad(x, [0, 2 * padding] * 2)
-    return backprop.conv2d_backward(delta, rolled, weight, stride)[GRAD_WEIGHT]
-
-
-def _of_one_image(place: int) -> Callable[..., Tensor]:
-    return lambda delta, x, weight, stride, padding, right: backprop.conv2d_backward(
-        delta[:1], x[:1], weight, stride, padding
-    )[place]
-
-
-def _mean_over_images(delta, x, weight, stride, padding, right):
-    return right / len(x)
-
-
-CONV2D_BACKWARD = Exercise(
-    name="conv2d_backward",
-    signature="conv2d_backward(grad_output, x, weight, stride, padding)",
-    returns=("grad_x", "grad_weight", "grad_bias"),
-    title="Backward through a convolution",
-    minutes=60,
+CONV2D_GRAD_X = Exercise(
+    name="conv2d_grad_x",
+    signature="conv2d_grad_x(grad_output, weight, size, stride, padding)",
+    title="Backward through a convolution: the images",
+    minutes=40,
     difficulty="hard",
-    points=5,
-    prerequisites=("your `conv1d_kernel_gradient`", "stride and padding", "channels"),
-    graded="all three gradients, for any shape, stride and padding, without torch's derivatives",
-    reference=backprop.conv2d_backward,
-    cases=conv_layers,
+    points=4,
+    prerequisites=("your `conv2d_grad_weight`", "where a window lies with stride and padding"),
+    graded="values, shape and dtype, for any stride and padding, without torch's derivatives",
+    reference=conv2d_grad_x,
+    cases=layers_for_x,
     forbidden=("conv", *LIBRARY),
     mistakes=(
         Mistake(
             "The kernel is rotated by 180°. Window by window it goes back as it came; in a "
             "correlation of grad_output it must be flipped.",
-            _with(GRAD_X, _unflipped),
+            lambda delta, weight, *layer: conv2d_grad_x(delta, weight.flip(2, 3), *layer),
         ),
         Mistake(
             "The frame of the padding is still there: cut it off, so that the shape is that of x.",
-            _with(GRAD_X, _not_cut),
+            _x_framed,
         ),
         Mistake(
             "The rows and columns that no window reaches are missing. Their gradient is 0: start "
             "from zeros of the shape of x.",
-            _with(GRAD_X, _cropped),
+            _x_cropped,
         ),
+        Mistake("Where windows overlap, the last one counts alone: add with `+=`.", _x_overwritten),
+        Mistake(STRIDE_UNUSED, _x_close_together),
         Mistake(
-            "Where windows overlap, the last one counts alone: add with `+=`.",
-            _with(GRAD_X, _overwritten),
-        ),
-        Mistake(
-            "The stride is not used: the window of output (i, j) starts at (i * stride, j * "
-            "stride).",
-            _with(GRAD_X, _close_together),
-        ),
-        Mistake(
-            "The stride is not used: the window of output (i, j) starts at (i * stride, j * "
-            "stride).",
-            _with(GRAD_WEIGHT, _weights_close_together),
-        ),
-        Mistake(
-            "x is not padded: the windows start in the frame.",
-            _with(GRAD_WEIGHT, _without_frame),
-        ),
-        Mistake(
-            "The kernel's gradient is rotated by 180°.",
-            _with(GRAD_WEIGHT, lambda *rest: rest[-1].flip(2, 3)),
-        ),
-        Mistake(
-            "Only the first image counts; all images use the same weights: add over them.",
-            _with(GRAD_WEIGHT, _of_one_image(GRAD_WEIGHT)),
-        ),
-        Mistake(
-            "It is averaged over the images; add over them. The mean, if any, is in the loss.",
-            _with(GRAD_WEIGHT, _mean_over_images),
-        ),
-        Mistake(
-            "Only the first image counts; all images use the same bias: add over them.",
-            _with(GRAD_BIAS, _of_one_image(GRAD_BIAS)),
-        ),
-        Mistake(
-            "It is averaged over the images; add over them. The mean, if any, is in the loss.",
-            _with(GRAD_BIAS, _mean_over_images),
-        ),
-        Mistake(
-            "It is averaged over images and positions; add over them.",
-            _with(GRAD_BIAS, lambda delta, *rest: delta.mean((0, 2, 3))),
-        ),
-        Mistake(
-            "The positions are added, the images are not: one number a channel is asked for.",
-            _with(GRAD_BIAS, lambda delta, *rest: delta.sum((2, 3))),
-        ),
-        Mistake(
-            "The images are added, the positions are not: one number a channel is asked for.",
-            _with(GRAD_BIAS, lambda delta, *rest: delta.sum(0)),
-        ),
-        Mistake(
-            "All channels are added up: one number a channel is asked for.",
-            _with(GRAD_BIAS, lambda delta, *rest: delta.sum()),
+            "Only the first output channel counts: a pixel is read by all of them. Add over o.",
+            lambda delta, weight, *layer: conv2d_grad_x(delta[:, :1], weight[:1], *layer),
         ),
     ),
     hints=(
-        "Start with the bias: it is added to every number of its channel, so its gradient is the "
-        "sum of grad_output over all axes but the second. Then look at one weight as in the last "
-        "exercise.",
-        "Pad x. For each place (a, b) of the kernel, the pixels it reads are seen = padded[:, :, "
-        "a : a + (out_h - 1) * stride + 1 : stride, and the same with b]. It has the height and "
-        "width of grad_output.",
-        "grad_weight[:, :, a, b] = einsum('noij,ncij->oc', grad_output, seen), and the same pixels "
-        "of the padded gradient get += einsum('noij,oc->ncij', grad_output, weight[:, :, a, b]). "
-        "Cut the frame off at the end.",
+        "Which outputs read a pixel, and through which weight? Go the other way round: give each "
+        "output's gradient back to the pixels of its window.",
+        "Start from zeros of the padded shape, (n, c, h + 2 * padding, w + 2 * padding). For each "
+        "place (a, b) of the kernel, the pixels it reads are rows a : a + (out_h - 1) * stride + 1 "
+        ": stride, and the same with b.",
+        "These pixels get += einsum('noij,oc->ncij', grad_output, weight[:, :, a, b]). Cut the "
+        "frame off at the end.",
+    ),
+)
+
+
+def conv_transpose2d(x: Tensor, weight: Tensor, stride: int) -> Tensor:
+    """Paint copies of the kernels: the package's function."""
+    return backprop.conv_transpose2d(x, weight, None, stride)
+
+
+# Images (n, c, h, w), kernels (o, kh, kw), stride: copies that overlap, that touch, with gaps.
+PAINTINGS = [
+    ((1, 1, 1, 1), (1, 2, 3), 1),
+    ((1, 1, 1, 2), (1, 1, 2), 1),
+    ((1, 1, 2, 2), (1, 2, 3), 2),
+    ((1, 1, 3, 2), (1, 1, 2), 3),
+    ((1, 2, 2, 3), (2, 3, 2), 2),
+    ((2, 2, 3, 2), (3, 2, 2), 1),
+    ((2, 3, 2, 3), (1, 3, 4), 2),
+]
+
+
+def paintings(random: Generator) -> list[Case]:
+    """Draw small images and kernels of integers in float32, then two of decimals in float64."""
+    fine = [((2, 2, 3, 4), (3, 3, 2), 2), ((1, 3, 4, 3), (2, 2, 4), 3)]
+    return [_painting(random, *one, distinct_numbers) for one in PAINTINGS] + [
+        _painting(random, *one, decimals) for one in fine
+    ]
+
+
+def _painting(
+    random: Generator,
+    shape: tuple[int, int, int, int],
+    kernels: tuple[int, int, int],
+    stride: int,
+    draw: Callable[..., Tensor],
+) -> Case:
+    o, *kernel = kernels
+    return Case(draw(random, *shape), draw(random, shape[1], o, *kernel), stride)
+
+
+def _painted_over(x: Tensor, weight: Tensor, stride: int) -> Tensor:
+    """Let the last copy that covers a place have it alone."""
+    y, (kh, kw) = torch.zeros_like(conv_transpose2d(x, weight, stride)), weight.shape[2:]
+    for i, j in product(*map(range, x.shape[2:])):
+        copy = torch.einsum("nc,coab->noab", x[:, :, i, j], weight)
+        y[:, :, i * stride : i * stride + kh, j * stride : j * stride + kw] = copy
+    return y
+
+
+CONV_TRANSPOSE2D = Exercise(
+    name="conv_transpose2d",
+    signature="conv_transpose2d(x, weight, stride)",
+    title="Every pixel paints a copy of the kernel",
+    minutes=30,
+    difficulty="hard",
+    points=3,
+    prerequisites=("your `conv2d_grad_x`", "channels"),
+    graded="values, shape and dtype, for any stride, without torch's convolutions",
+    reference=conv_transpose2d,
+    cases=paintings,
+    forbidden=("conv", *LIBRARY),
+    mistakes=(
+        Mistake(
+            "The kernels are rotated by 180°: a copy is painted as it is.",
+            lambda x, weight, stride: conv_transpose2d(x, weight.flip(2, 3), stride),
+        ),
+        Mistake(
+            "Where copies overlap, the last one counts alone: add with `+=`.",
+            _painted_over,
+        ),
+        Mistake(
+            "The stride is not used: the copy of pixel (i, j) starts at (i * stride, j * stride).",
+            lambda x, weight, stride: conv_transpose2d(x, weight, 1),
+        ),
+        Mistake(
+            "There is room for another step: the last copy ends at (h - 1) * stride + kh.",
+            lambda x, weight, stride: F.pad(
+                conv_transpose2d(x, weight, stride), (0, stride, 0, stride)
+            ),
+        ),
+        Mistake(
+            "The end of the last copy is cut off: the height is (h - 1) * stride + kh.",
+            lambda x, weight, stride: conv_transpose2d(x, weight, stride)[
+                :, :, : x.shape[2] * stride, : x.shape[3] * stride
+            ],
+        ),
+        Mistake(
+            "Only the first channel paints: add over the input channels.",
+            lambda x, weight, stride: conv_transpose2d(x[:, :1], weight[:1], stride),
+        ),
+        Mistake(
+            "The copies are painted without the values of the pixels.",
+            lambda x, weight, stride: conv_transpose2d(torch.ones_like(x), weight, stride),
+        ),
+    ),
+    hints=(
+        "How large is the result? The copy of the last pixel starts at (h - 1) * stride.",
+        "Start from zeros. For each pixel (i, j) the rows i * stride : i * stride + kh, and the "
+        "same columns, get += a copy of the kernels times the pixel.",
+        "The copy of pixel (i, j), for all images and channels at once: einsum('nc,coab->noab', "
+        "x[:, :, i, j], weight).",
     ),
 )
 
@@ -637,4 +801,114 @@ NUMERIC_GRADIENT = Exercise(
     ),
 )
 
-EXERCISES = (CONV1D_KERNEL_GRADIENT, CONV2D_BACKWARD, MAX_POOL2D_BACKWARD, NUMERIC_GRADIENT)
+
+def is_adjoint(forward: Callable, backward: Callable, size: tuple[int, int]) -> bool:
+    """Compare two sums for one random draw, in float64."""
+    x = torch.randn(size, dtype=torch.float64)
+    y = forward(x)
+    delta = torch.randn(y.shape, dtype=torch.float64)
+    grad_x = backward(delta)
+    return grad_x.shape == x.shape and _agree((y * delta).sum(), (x * grad_x).sum())
+
+
+def _agree(left: Tensor, right: Tensor) -> bool:
+    return bool(abs(left - right) < 1e-8)
+
+
+# Size of the image, of the kernel, stride, padding; and what is wrong with the way back.
+PROGRAMS = [
+    ((1, 3), (1, 2), 1, 0, "nothing"),
+    ((3, 2), (2, 1), 1, 0, "turned"),
+    ((3, 4), (2, 2), 1, 0, "overwritten"),
+    ((4, 3), (2, 3), 1, 0, "nothing"),
+    ((4, 4), (2, 2), 2, 0, "turned"),
+    ((5, 4), (3, 2), 1, 1, "frame"),
+    ((4, 5), (2, 3), 1, 0, "last output"),
+    ((5, 6), (3, 3), 2, 0, "nothing"),
+    ((5, 4), (2, 3), 1, 1, "moved"),
+    ((4, 6), (3, 2), 1, 0, "halved"),
+    ((6, 5), (3, 2), 1, 1, "one weight"),
+    ((6, 7), (3, 2), 2, 1, "nothing"),
+]
+
+
+def programs(random: Generator) -> list[Case]:
+    """Draw kernels without symmetry, and give a way there with a way back, right or wrong."""
+    return [_program(random, *one) for one in PROGRAMS]
+
+
+def _program(
+    random: Generator,
+    size: tuple[int, int],
+    kernel_size: tuple[int, int],
+    stride: int,
+    padding: int,
+    fault: str,
+) -> Case:
+    kernel = distinct_numbers(random, *kernel_size, dtype=torch.float64)
+    layer = kernel, stride, padding
+    return Case(Call("layer", *layer), Call("way_back", *layer, size, fault), size)
+
+
+def _with_ones(forward: Callable, backward: Callable, size: tuple[int, int]) -> bool:
+    """Compare the sums where x and delta are 1 everywhere."""
+    x = torch.ones(size, dtype=torch.float64)
+    y = forward(x)
+    grad_x = backward(torch.ones_like(y))
+    return grad_x.shape == x.shape and _agree(y.sum(), grad_x.sum())
+
+
+def _shapes_only(forward: Callable, backward: Callable, size: tuple[int, int]) -> bool:
+    y = forward(torch.ones(size, dtype=torch.float64))
+    return tuple(backward(y).shape) == tuple(size)
+
+
+IS_ADJOINT = Exercise(
+    name="is_adjoint",
+    signature="is_adjoint(forward, backward, size)",
+    title="Check a gradient of which you know no value",
+    minutes=20,
+    difficulty="medium",
+    points=2,
+    prerequisites=("the adjoint test", "random tensors"),
+    graded="the verdict on programs with and without a fault, without torch's derivatives",
+    reference=is_adjoint,
+    cases=programs,
+    functions={"layer": given.layer, "way_back": given.way_back},
+    forbidden=LIBRARY,
+    mistakes=(
+        Mistake("Every program is accepted.", lambda *arguments: True),
+        Mistake(
+            "Every program is refused. The sums of a right one agree but for rounding; and a way "
+            "back is the transpose, not the inverse.",
+            lambda *arguments: False,
+        ),
+        Mistake(
+            "Only the shapes are compared; compare the two sums as well.",
+            _shapes_only,
+        ),
+        Mistake(
+            "A picture of ones looks the same to a kernel and to the turned one: draw x and delta "
+            "at random.",
+            _with_ones,
+        ),
+    ),
+    hints=(
+        "Draw x of the given size with torch.randn, in float64. What has the shape of delta?",
+        "y = forward(x), delta = torch.randn(y.shape, dtype=torch.float64), g = backward(delta). "
+        "Look at the shape of g first.",
+        "Return True if (y * delta).sum() and (x * g).sum() agree but for rounding; "
+        "torch.isclose(a, b).item() says so.",
+    ),
+)
+
+EXERCISES = (
+    NUMERIC_GRADIENT,
+    CONV1D_KERNEL_GRADIENT,
+    CONV2D_GRAD_BIAS,
+    CONV2D_GRAD_WEIGHT,
+    CONV2D_GRAD_X,
+    CONV_TRANSPOSE2D,
+    MAX_POOL2D_BACKWARD,
+    IS_ADJOINT,
+)

@@ -134,7 +134,7 @@ def slope_ahead(x, delta, kernel, direction):
         return forward_ad.unpack_dual(x.unfold(0, len(kernel), 1) @ dual @ delta).tangent
 
 
-# conv2d_backward
+# the gradients of a whole layer, for x, weight and bias
 
 
 def conv_back_places(grad_output, x, weight, stride, padding):
@@ -307,30 +307,6 @@ def conv_back_first_image(grad_output, x, weight, stride, padding):
     return grad_x, grad_weight, grad_bias
 
 
-def conv_back_bias_mean(grad_output, x, weight, stride, padding):
-    grad_x, grad_weight, _ = conv_back_places(grad_output, x, weight, stride, padding)
-    return grad_x, grad_weight, grad_output.mean((0, 2, 3))
-
-
-def conv_back_bias_per_image(grad_output, x, weight, stride, padding):
-    grad_x, grad_weight, _ = conv_back_places(grad_output, x, weight, stride, padding)
-    return grad_x, grad_weight, grad_output.sum((2, 3))
-
-
-def conv_back_bias_total(grad_output, x, weight, stride, padding):
-    grad_x, grad_weight, _ = conv_back_places(grad_output, x, weight, stride, padding)
-    return grad_x, grad_weight, grad_output.sum()
-
-
-def conv_back_no_bias(grad_output, x, weight, stride, padding):
-    return conv_back_places(grad_output, x, weight, stride, padding)[:2]
-
-
-def conv_back_other_order(grad_output, x, weight, stride, padding):
-    grad_x, grad_weight, grad_bias = conv_back_places(grad_output, x, weight, stride, padding)
-    return grad_weight, grad_x, grad_bias
-
-
 def conv_back_weight_turned(grad_output, x, weight, stride, padding):
     grad_x, grad_weight, grad_bias = conv_back_places(grad_output, x, weight, stride, padding)
     return grad_x, grad_weight.flip((2, 3)), grad_bias
@@ -344,10 +320,292 @@ def conv_back_autograd(grad_output, x, weight, stride, padding):
     return grad_x, grad_weight, grad_output.sum((0, 2, 3))
 
 
-def conv_back_library(grad_output, x, weight, stride, padding):
-    grad_x = torch.nn.grad.conv2d_input(x.shape, weight, grad_output, stride, padding)
-    grad_weight = torch.nn.grad.conv2d_weight(x, weight.shape, grad_output, stride, padding)
-    return grad_x, grad_weight, grad_output.sum((0, 2, 3))
+# conv2d_backward in three parts
+
+
+def weight_part(both):
+    """Ask an answer to the whole layer for the gradient of the weights."""
+
+    def conv2d_grad_weight(grad_output, x, kernel_size, stride, padding):
+        shape = grad_output.shape[1], x.shape[1], *kernel_size
+        weight = torch.zeros(shape, dtype=x.dtype)
+        return both(grad_output, x, weight, stride, padding)[1]
+
+    conv2d_grad_weight.__name__ = both.__name__
+    return conv2d_grad_weight
+
+
+def image_part(both):
+    """Ask an answer to the whole layer for the gradient of the images."""
+
+    def conv2d_grad_x(grad_output, weight, size, stride, padding):
+        x = torch.zeros((len(grad_output), weight.shape[1], *size), dtype=weight.dtype)
+        return both(grad_output, x, weight, stride, padding)[0]
+
+    conv2d_grad_x.__name__ = both.__name__
+    return conv2d_grad_x
+
+
+def bias_sum(grad_output):
+    return grad_output.sum(dim=(0, 2, 3))
+
+
+def bias_loop(grad_output):
+    return torch.stack([grad_output[:, o].sum() for o in range(grad_output.shape[1])])
+
+
+def bias_flat(grad_output):
+    return grad_output.transpose(0, 1).reshape(grad_output.shape[1], -1).sum(1)
+
+
+def bias_einsum(grad_output):
+    return torch.einsum("noij->o", grad_output)
+
+
+def bias_first_image(grad_output):
+    return grad_output[0].sum((1, 2))
+
+
+def bias_mean(grad_output):
+    return grad_output.mean((0, 2, 3))
+
+
+def bias_mean_over_images(grad_output):
+    return grad_output.sum((2, 3)).mean(0)
+
+
+def bias_per_image(grad_output):
+    return grad_output.sum((2, 3))
+
+
+def bias_per_place(grad_output):
+    return grad_output.sum(0)
+
+
+def bias_total(grad_output):
+    return grad_output.sum()
+
+
+def bias_kept_axes(grad_output):
+    return grad_output.sum((0, 2, 3), keepdim=True)
+
+
+def grad_weight_windows(grad_output, x, kernel_size, stride, padding):
+    kh, kw = kernel_size
+    padded = F.pad(x, [padding] * 4)
+    windows = padded.unfold(2, kh, stride).unfold(3, kw, stride)
+    return torch.einsum("noij,ncijab->ocab", grad_output, windows)
+
+
+def grad_weight_other_axes(grad_output, x, kernel_size, stride, padding):
+    return grad_weight_windows(grad_output, x, kernel_size, stride, padding).transpose(0, 1)
+
+
+def grad_weight_not_padded(grad_output, x, kernel_size, stride, padding):
+    rows = slice(padding, padding + x.shape[2])
+    framed = torch.zeros_like(F.pad(x, [padding] * 4))
+    framed[:, :, : x.shape[2], : x.shape[3]] = x
+    assert framed[:, :, rows].numel()
+    return grad_weight_windows(grad_output, framed, kernel_size, stride, 0)
+
+
+def grad_weight_no_delta(grad_output, x, kernel_size, stride, padding):
+    ones = torch.ones_like(grad_output)
+    return grad_weight_windows(ones, x, kernel_size, stride, padding)
+
+
+def grad_weight_square(grad_output, x, kernel_size, stride, padding):
+    kh, _ = kernel_size
+    return grad_weight_windows(grad_output, x, (kh, kh), stride, padding)
+
+
+def grad_weight_library(grad_output, x, kernel_size, stride, padding):
+    shape = grad_output.shape[1], x.shape[1], *kernel_size
+    return torch.nn.grad.conv2d_weight(x, shape, grad_output, stride, padding)
+
+
+def grad_x_painted(grad_output, weight, size, stride, padding):
+    (h, w), (kh, kw) = size, weight.shape[2:]
+    grad = weight.new_zeros(len(grad_output), weight.shape[1], h + 2 * padding, w + 2 * padding)
+    for i in range(grad_output.shape[2]):
+        for j in range(grad_output.shape[3]):
+            copies = torch.tensordot(grad_output[:, :, i, j], weight, dims=1)
+            grad[:, :, i * stride : i * stride + kh, j * stride : j * stride + kw] += copies
+    return grad[:, :, padding : padding + h, padding : padding + w]
+
+
+def grad_x_first_channel(grad_output, weight, size, stride, padding):
+    return grad_x_painted(grad_output[:, :1], weight[:1], size, stride, padding)
+
+
+def grad_x_library(grad_output, weight, size, stride, padding):
+    shape = len(grad_output), weight.shape[1], *size
+    return torch.nn.grad.conv2d_input(shape, weight, grad_output, stride, padding)
+
+
+# conv_transpose2d
+
+
+def transposed_painted(x, weight, stride):
+    (n, c, h, w), (_, o, kh, kw) = x.shape, weight.shape
+    y = torch.zeros(n, o, (h - 1) * stride + kh, (w - 1) * stride + kw, dtype=x.dtype)
+    for i, j in itertools.product(range(h), range(w)):
+        for channel in range(c):
+            copy = x[:, channel, i, j, None, None, None] * weight[channel]
+            y[:, :, i * stride : i * stride + kh, j * stride : j * stride + kw] += copy
+    return y
+
+
+def transposed_by_weights(x, weight, stride):
+    (n, _, h, w), (_, o, kh, kw) = x.shape, weight.shape
+    y = x.new_zeros(n, o, (h - 1) * stride + kh, (w - 1) * stride + kw)
+    for a, b in itertools.product(range(kh), range(kw)):
+        rows = slice(a, a + (h - 1) * stride + 1, stride)
+        cols = slice(b, b + (w - 1) * stride + 1, stride)
+        y[:, :, rows, cols] += torch.einsum("ncij,co->noij", x, weight[:, :, a, b])
+    return y
+
+
+def transposed_folded(x, weight, stride):
+    (_, _, h, w), (_, _, kh, kw) = x.shape, weight.shape
+    columns = weight.flatten(1).T @ x.flatten(2)
+    size = (h - 1) * stride + kh, (w - 1) * stride + kw
+    return F.fold(columns, size, (kh, kw), stride=stride)
+
+
+def transposed_spread(x, weight, stride):
+    (n, c, h, w), (_, _, kh, kw) = x.shape, weight.shape
+    spread = x.new_zeros(n, c, (h - 1) * stride + 1, (w - 1) * stride + 1)
+    spread[:, :, ::stride, ::stride] = x
+    framed = F.pad(spread, (kw - 1, kw - 1, kh - 1, kh - 1))
+    windows = framed.unfold(2, kh, 1).unfold(3, kw, 1)
+    return torch.einsum("ncijab,coab->noij", windows, weight.flip(2, 3))
+
+
+def transposed_not_turned(x, weight, stride):
+    return transposed_spread(x, weight.flip(2, 3), stride)
+
+
+def transposed_assigned(x, weight, stride):
+    (n, _, h, w), (_, o, kh, kw) = x.shape, weight.shape
+    y = x.new_zeros(n, o, (h - 1) * stride + kh, (w - 1) * stride + kw)
+    for i, j in itertools.product(range(h), range(w)):
+        copy = torch.tensordot(x[:, :, i, j], weight, dims=1)
+        y[:, :, i * stride : i * stride + kh, j * stride : j * stride + kw] = copy
+    return y
+
+
+def transposed_no_stride(x, weight, stride):
+    return transposed_painted(x, weight, 1)
+
+
+def transposed_too_large(x, weight, stride):
+    return F.pad(transposed_painted(x, weight, stride), (0, stride, 0, stride))
+
+
+def transposed_too_small(x, weight, stride):
+    h, w = x.shape[2:]
+    return transposed_painted(x, weight, stride)[:, :, : h * stride, : w * stride]
+
+
+def transposed_one_channel(x, weight, stride):
+    return transposed_painted(x[:, :1], weight[:1], stride)
+
+
+def transposed_of_ones(x, weight, stride):
+    return transposed_painted(x / x, weight, stride)
+
+
+def transposed_library(x, weight, stride):
+    return F.conv_transpose2d(x, weight, stride=stride)
+
+
+# is_adjoint
+
+
+def adjoint_sums(forward, backward, size):
+    x = torch.randn(size, dtype=torch.float64)
+    y = forward(x)
+    delta = torch.randn(y.shape, dtype=torch.float64)
+    g = backward(delta)
+    if g.shape != x.shape:
+        return False
+    return torch.isclose((y * delta).sum(), (x * g).sum()).item()
+
+
+def adjoint_dots(forward, backward, size):
+    x = torch.rand(*size, dtype=torch.float64)
+    y = forward(x)
+    delta = torch.rand_like(y)
+    grad = backward(delta)
+    same_shape = tuple(grad.shape) == tuple(size)
+    return same_shape and bool(abs(y.flatten() @ delta.flatten() - (x * grad).sum()) < 1e-9)
+
+
+def adjoint_three_times(forward, backward, size):
+    def once():
+        x = torch.randn(size).double()
+        y = forward(x)
+        delta = torch.randn(y.shape).double()
+        g = backward(delta)
+        return g.shape == x.shape and abs(float((y * delta).sum() - (x * g).sum())) < 1e-6
+
+    return all(once() for _ in range(3))
+
+
+def adjoint_matrices(forward, backward, size):
+    pixels = torch.eye(size[0] * size[1], dtype=torch.float64).reshape(-1, *size)
+    there = torch.stack([forward(pixel) for pixel in pixels])
+    outputs = torch.eye(there[0].numel(), dtype=torch.float64).reshape(-1, *there.shape[1:])
+    back = torch.stack([backward(output) for output in outputs])
+    if tuple(back.shape[1:]) != tuple(size):
+        return False
+    return torch.allclose(there.flatten(1), back.flatten(1).T)
+
+
+def adjoint_always(forward, backward, size):
+    return True
+
+
+def adjoint_never(forward, backward, size):
+    return False
+
+
+def adjoint_shapes(forward, backward, size):
+    x = torch.zeros(size, dtype=torch.float64)
+    return backward(forward(x)).shape == x.shape
+
+
+def adjoint_ones(forward, backward, size):
+    x = torch.ones(size, dtype=torch.float64)
+    y = forward(x)
+    g = backward(torch.ones_like(y))
+    return g.shape == x.shape and torch.isclose(y.sum(), (x * g).sum()).item()
+
+
+def adjoint_inverse(forward, backward, size):
+    x = torch.randn(size, dtype=torch.float64)
+    back = backward(forward(x))
+    return back.shape == x.shape and torch.allclose(back, x)
+
+
+def adjoint_coarse(forward, backward, size):
+    x = torch.rand(size, dtype=torch.float64)
+    y = forward(x)
+    delta = torch.rand(y.shape, dtype=torch.float64)
+    g = backward(delta)
+    return g.shape == x.shape and abs(float((y * delta).sum() - (x * g).sum())) < 1.0
+
+
+def adjoint_crash(forward, backward, size):
+    x = torch.randn(size, dtype=torch.float64)
+    y = forward(x)
+    delta = torch.randn(y.shape, dtype=torch.float64)
+    return torch.isclose((y * delta).sum(), (x * backward(delta)).sum()).item()
+
+
+def adjoint_tensor(forward, backward, size):
+    return torch.tensor(adjoint_sums(forward, backward, size))
 
 
 # max_pool2d_backward
@@ -648,11 +906,6 @@ def conv_back_little_padding(grad_output, x, weight, stride, padding):
     return torch.zeros_like(x), torch.zeros_like(weight), grad_output.sum((0, 2, 3))
 
 
-def conv_back_weight_first(grad_output, x, weight, stride, padding):
-    grad_x, grad_weight, grad_bias = conv_back_places(grad_output, x, weight, stride, padding)
-    return grad_weight, grad_x, grad_bias
-
-
 def conv_back_all_averaged(grad_output, x, weight, stride, padding):
     grad_x, *others = conv_back_places(grad_output, x, weight, stride, padding)
     return grad_x / len(x), *(one / len(x) for one in others)
@@ -671,10 +924,21 @@ RIGHT = {
     "conv1d_kernel_gradient": [
         *(kernel_double_loop, kernel_slices, kernel_windows, kernel_shares, kernel_numpy),
     ],
-    "conv2d_backward": [
-        *(conv_back_places, conv_back_windows, conv_back_loops, conv_back_columns),
-        *(conv_back_numpy, conv_back_formula),
+    "conv2d_grad_bias": [bias_sum, bias_loop, bias_flat, bias_einsum],
+    "conv2d_grad_weight": [
+        *map(weight_part, (conv_back_places, conv_back_windows, conv_back_loops)),
+        *map(weight_part, (conv_back_columns, conv_back_numpy)),
+        grad_weight_windows,
     ],
+    "conv2d_grad_x": [
+        *map(image_part, (conv_back_places, conv_back_windows, conv_back_loops)),
+        *map(image_part, (conv_back_columns, conv_back_numpy, conv_back_formula)),
+        grad_x_painted,
+    ],
+    "conv_transpose2d": [
+        *(transposed_painted, transposed_by_weights, transposed_folded, transposed_spread),
+    ],
+    "is_adjoint": [adjoint_sums, adjoint_dots, adjoint_three_times, adjoint_matrices],
     "max_pool2d_backward": [
         *(pool_back_loops, pool_back_columns, pool_back_scatter, pool_back_searching),
     ],
@@ -700,31 +964,64 @@ WRONG = {
         (kernel_autograd, "calls `torch._tensor.backward`"),
         (kernel_squeezed, "is there a `squeeze`"),
     ],
-    "conv2d_backward": [
-        (conv_back_unflipped, "In `grad_x`: The kernel is rotated"),
-        (conv_back_frame_kept, "In `grad_x`: The frame of the padding"),
-        (conv_back_leftover_lost, "no window reaches are missing"),
-        (conv_back_overwrites, "Where windows overlap"),
-        (conv_back_no_stride, "In `grad_x`: The stride is not used"),
-        (conv_back_weight_no_stride, "In `grad_weight`: The stride is not used"),
-        (conv_back_mean_weight, "In `grad_weight`: It is averaged over the images"),
-        (conv_back_first_image, "In `grad_weight`: Only the first image"),
-        (conv_back_weight_turned, "In `grad_weight`: The kernel's gradient is rotated"),
-        (conv_back_bias_mean, "In `grad_bias`: It is averaged over images and positions"),
-        (conv_back_bias_per_image, "In `grad_bias`: The positions are added, the images are not"),
-        (conv_back_bias_total, "In `grad_bias`"),
-        (conv_back_no_bias, "returned 2 items where 3 are expected"),
-        (conv_back_other_order, "The items are in the wrong order"),
-        (conv_back_autograd, "calls `torch.autograd.grad`"),
-        (conv_back_library, "conv"),
-        (conv_back_two_images, "In `grad_weight`"),
-        (conv_back_little_padding, ""),
+    "conv2d_grad_bias": [
+        (bias_first_image, "Only the first image counts"),
+        (bias_mean, "averaged over images and places"),
+        (bias_mean_over_images, "averaged over the images"),
+        (bias_per_image, "The places are added, the images are not"),
+        (bias_per_place, "The images are added, the places are not"),
+        (bias_total, "All channels are added up"),
+        (bias_kept_axes, ""),
+    ],
+    "conv2d_grad_weight": [
+        (weight_part(conv_back_weight_no_stride), "The stride is not used"),
+        (weight_part(conv_back_mean_weight), "It is averaged over the images"),
+        (weight_part(conv_back_first_image), "Only the first image"),
+        (weight_part(conv_back_weight_turned), "The kernel's gradient is rotated"),
+        (weight_part(conv_back_two_images), ""),
+        (weight_part(conv_back_little_padding), ""),
+        (weight_part(conv_back_autograd), "calls `torch.autograd.grad`"),
+        (grad_weight_other_axes, "Input and output channels are exchanged"),
+        (grad_weight_not_padded, "x is not padded"),
+        (grad_weight_no_delta, "without grad_output"),
+        (grad_weight_square, ""),
+        (grad_weight_library, "conv"),
+    ],
+    "conv2d_grad_x": [
+        (image_part(conv_back_unflipped), "The kernel is rotated"),
+        (image_part(conv_back_frame_kept), "The frame of the padding"),
+        (image_part(conv_back_leftover_lost), "no window reaches are missing"),
+        (image_part(conv_back_overwrites), "Where windows overlap"),
+        (image_part(conv_back_no_stride), "The stride is not used"),
+        (image_part(conv_back_little_padding), ""),
+        (image_part(conv_back_all_averaged), "divided by the length of axis 0 of `grad_output`"),
         (
-            conv_back_weight_first,
-            "The items are in the wrong order: (grad_x, grad_weight, grad_bias)",
+            image_part(conv_back_averaged_over_channels),
+            "divided by the length of axis 1 of `grad_output`",
         ),
-        (conv_back_all_averaged, "divided by the length of axis 0 of `grad_output`"),
-        (conv_back_averaged_over_channels, "divided by the length of axis 1 of `grad_output`"),
+        (image_part(conv_back_autograd), "calls `torch.autograd.grad`"),
+        (grad_x_first_channel, "Only the first output channel"),
+        (grad_x_library, "conv"),
+    ],
+    "conv_transpose2d": [
+        (transposed_not_turned, "rotated by 180°"),
+        (transposed_assigned, "Where copies overlap"),
+        (transposed_no_stride, "The stride is not used"),
+        (transposed_too_large, "room for another step"),
+        (transposed_too_small, "The end of the last copy"),
+        (transposed_one_channel, "Only the first channel paints"),
+        (transposed_of_ones, "without the values of the pixels"),
+        (transposed_library, "calls `torch.conv_transpose2d`"),
+    ],
+    "is_adjoint": [
+        (adjoint_always, "Every program is accepted"),
+        (adjoint_never, "Every program is refused"),
+        (adjoint_shapes, "Only the shapes are compared"),
+        (adjoint_ones, "A picture of ones"),
+        (adjoint_inverse, "not the inverse"),
+        (adjoint_coarse, ""),
+        (adjoint_crash, "stopped with RuntimeError"),
+        (adjoint_tensor, ""),
     ],
     "max_pool2d_backward": [
         (pool_back_mask, "all equal pixels get the whole gradient"),
