@@ -152,7 +152,7 @@ def test_syllabus_leads_to_every_chapter_that_is_written():
     rows = re.findall(r"(?m)^\| (?!Chapter|---)[^|]+ \| (.+) \|$", SYLLABUS)
     assert len(rows) == len(ORDER)
     linked = [name for row in rows for name in re.findall(r"\]\(\.\./(\w+)\.ipynb\)", row)]
-    assert linked == [path.stem for path in chapters()]
+    assert linked == [path.stem for path in chapters() if path.stem[0].isdigit()]
 
 
 # The mapping of d2l's exercises

@@ -22,7 +22,7 @@ from tools import check
         ("tests/package/test_shift.py", "cnncourse tests/package"),
         ("tests/tools/test_check.py", "tests/tools/test_check.py"),
         ("grader/cnncourse_grader/wire.py", "grader/tests"),
-        ("book/07_shift.md", "tests/book/test_book.py make:book"),
+        ("book/07_shift.md", "tests/book/test_book.py tests/book/test_glossary.py make:book"),
         ("book/_static/custom.css", "make:book"),
         ("README.md", "tests/tools"),
         ("tests/conftest.py", "make:test"),
