@@ -19,7 +19,7 @@ from tools import check
         ("cnncourse/checks/chapters/__init__.py", "tests/exercises"),
         ("exercises/07_shift.md", "tests/exercises:shift make:book"),
         ("book/exercises/07_shift.ipynb", "tests/exercises:shift make:book"),
-        ("tests/package/test_shift.py", "cnncourse tests/package"),
+        ("tests/package/test_shift.py", "tests/package/test_shift.py"),
         ("tests/tools/test_check.py", "tests/tools/test_check.py"),
         ("grader/cnncourse_grader/wire.py", "grader/tests"),
         ("book/07_shift.md", "tests/book/test_book.py tests/book/test_glossary.py make:book"),
