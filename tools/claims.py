@@ -136,7 +136,7 @@ def shown_cells(notebook: NotebookNode) -> int:
 
 def title_of(notebook: NotebookNode) -> str:
     """Return the chapter's title without its number."""
-    return re.sub(r"^# (\d+\. )?", "", notebook.cells[0].source.splitlines()[0])
+    return re.sub(r"^# ((\d+|[A-Z])\. )?", "", notebook.cells[0].source.splitlines()[0])
 
 
 def page() -> str:

@@ -85,7 +85,7 @@ def instructor_version(path: Path) -> NotebookNode:
     return notebook
 
 
-def begin(cell: NotebookNode, number: int, name: str) -> None:
+def begin(cell: NotebookNode, number: int | str, name: str) -> None:
     """Put the number into the title of a page, and say how its exercises work."""
     title = cell.source.replace("Exercises:", f"Exercises for chapter {number}:", 1)
     cell.source = f"{title}\n\n{HOW.format(name=name)}"

@@ -35,8 +35,8 @@ CELL_TIMEOUT = 600  # seconds; a whole chapter should take less than 90
 
 
 def chapters() -> list[Path]:
-    """List the chapters' texts, in order."""
-    return sorted((ROOT / "book").glob("[0-9]*.md"))
+    """List the texts of the chapters, in order, and of the appendices, which have letters."""
+    return sorted([*(ROOT / "book").glob("[0-9]*.md"), *(ROOT / "book").glob("[A-Z]_*.md")])
 
 
 def read_text(path: Path, folder: Path | None = None) -> NotebookNode:
@@ -69,7 +69,7 @@ def linked(text: str, folder: Path) -> str:
     ``[chapter](pooling)`` becomes ``[chapter 6](06_pooling.ipynb)``, or ``chapter 6`` while that is
     not written; any other words stay. ``[words](exercises/pooling)`` leads to the exercises.
     """
-    paths = [path for place in ("exercises", "book") for path in (ROOT / place).glob("[0-9]*.md")]
+    paths = [*(ROOT / "exercises").glob("[0-9]*.md"), *chapters()]
     stems = {path.stem.partition("_")[2]: path.stem for path in paths}
 
     def link(match: re.Match[str]) -> str:
@@ -83,9 +83,10 @@ def linked(text: str, folder: Path) -> str:
     return re.sub(rf"\[([^]]*)\]\((exercises/)?({'|'.join(stems)})\)", link, text)
 
 
-def number_of(stem: str) -> int:
-    """Return the number of a chapter: its place in the book, which its file names begin with."""
-    return int(stem.partition("_")[0])
+def number_of(stem: str) -> int | str:
+    """Return the number of a chapter, its place in the book, or the letter of an appendix."""
+    first = stem.partition("_")[0]
+    return int(first) if first.isdigit() else first
 
 
 def read_chapter(path: Path) -> NotebookNode:

@@ -11,8 +11,11 @@ The engine is the modules beside this one; the exercises are those of ``chapters
 
 from __future__ import annotations
 
+import os
+import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
@@ -102,6 +105,8 @@ def check(name: str, answer: object, *, seed: int | str = 0) -> Report:
         If there is no exercise of that name.
     TypeError
         If ``answer`` is no function and the exercise takes arguments.
+    AssertionError
+        Under nbgrader's *Validate*, which knows no other way to fail, if the answer is not right.
 
     Examples
     --------
@@ -110,13 +115,30 @@ def check(name: str, answer: object, *, seed: int | str = 0) -> Report:
     Smallest failing case:
     ...
     """
-    exercise = find(name)
-    cases = exercise.cases(generator(seed, name))
+    report = _report(find(name), answer, seed)
+    if "NBGRADER_VALIDATING" not in os.environ:
+        return report
+    if not report.passed:
+        raise AssertionError(report.feedback)
+    return _Silent(**vars(report))
+
+
+def _report(exercise: Exercise, answer: object, seed: int | str) -> Report:
+    cases = exercise.cases(generator(seed, exercise.name))
     try:
-        outcomes = run(exercise, _callable(exercise, answer), cases)
+        # nbgrader gives no point to a cell that writes a warning.
+        with redirect_stderr(sys.stdout):
+            outcomes = run(exercise, _callable(exercise, answer), cases)
     except NotImplementedError:
-        return Report(name, cases=0, right=0)
+        return Report(exercise.name, cases=0, right=0)
     return replace(judge(exercise, cases, outcomes), then=_next(exercise))
+
+
+class _Silent(Report):
+    """A report that shows nothing: nbgrader takes what a checked cell shows for its points."""
+
+    def _ipython_display_(self) -> None:
+        pass
 
 
 def _next(exercise: Exercise) -> str:

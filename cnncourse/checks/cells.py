@@ -3,22 +3,30 @@
 A plain ``exec`` rather than IPython's shell or a kernel: it needs no socket and no history file,
 adds nothing to the time torch takes to import, and has less for a submission to take hold of.
 Magics are left out, the value of a last line is not shown, and ``await`` outside a function is
-not known. A cell that fails does not stop the next one.
+not known. A statement that fails does not stop the next one: a comparison that needs what is not
+here shall not cost the answer below it.
 """
 
 from __future__ import annotations
 
+import ast
 import linecache
 import re
 import signal
 import sys
+from codeop import Compile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType, ModuleType
 
 # `%%time` and `%%capture` run their cell; the others hold another language, or write a file.
 PYTHON_MAGIC = re.compile(r"\A\s*%%(?:time|timeit|capture|prun)\b.*\n?")
-MAGIC_LINE = re.compile(r"^(\s*)(?:[%!].*|.*\?)$", re.MULTILINE)
+# A line that IPython knows and Python does not -> what stands in its place.
+MAGIC_LINES = {
+    re.compile(r"([ \t]*)%time[ \t]+(.+)"): r"\1\2",
+    re.compile(r"([ \t]*[\w., \t]+=)[ \t]*[%!].*"): r"\1 []",
+    re.compile(r"([ \t]*)(?:[%!?].*|[^#]*\?\s*)"): r"\1pass",
+}
 
 
 class OutOfTimeError(BaseException):
@@ -47,16 +55,17 @@ def time_limit(seconds: int | float) -> Iterator[None]:
         yield
         return
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 0.5)
+    around = signal.setitimer(signal.ITIMER_REAL, seconds, 0.5)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        # A clock around this one has stood still.
+        signal.setitimer(signal.ITIMER_REAL, *around)
         signal.signal(signal.SIGALRM, before)
 
 
 def without_magics(source: str) -> str:
-    """Replace what only IPython understands by ``pass``, line for line.
+    r"""Replace what only IPython understands, line for line, and only where Python stumbles.
 
     Parameters
     ----------
@@ -70,11 +79,41 @@ def without_magics(source: str) -> str:
 
     Examples
     --------
-    >>> without_magics("%matplotlib inline")
-    'pass'
+    >>> without_magics("%matplotlib inline\nx = 1  # why?")
+    'pass\nx = 1  # why?'
     """
     source = PYTHON_MAGIC.sub("", source)
-    return "" if source.lstrip().startswith("%%") else MAGIC_LINE.sub(r"\1pass", source)
+    if source.lstrip().startswith("%%"):
+        return ""
+    lines = source.split("\n")
+    while (place := _stumble(lines)) is not None and (plain := _plain(lines[place])) != lines[
+        place
+    ]:
+        _replace(lines, place, plain)
+    return "\n".join(lines)
+
+
+def _stumble(lines: list[str]) -> int | None:
+    """Find the line that is no Python, if there is one."""
+    try:
+        ast.parse("\n".join(lines))
+    except SyntaxError as error:
+        return min(error.lineno or 1, len(lines)) - 1
+    return None
+
+
+def _plain(line: str) -> str:
+    for pattern, plain in MAGIC_LINES.items():
+        if match := pattern.fullmatch(line):
+            return match.expand(plain)
+    return line
+
+
+def _replace(lines: list[str], place: int, plain: str) -> None:
+    """Put a line in the place of another and of those that it goes on in."""
+    while lines[place].endswith("\\") and place + 1 < len(lines):
+        lines[place], plain, place = plain, "", place + 1
+    lines[place] = plain
 
 
 def run_cells(
@@ -87,7 +126,7 @@ def run_cells(
     cells : sequence of str
         Source of each code cell.
     seconds : int or float
-        Time for one cell; 0 for no limit.
+        Time for one statement; 0 for no limit.
 
     Returns
     -------
@@ -104,12 +143,13 @@ def run_cells(
     """
     before, module = sys.modules["__main__"], _notebook_module()
     sys.modules["__main__"] = module
-    failures = {}
+    failures: dict[int, str] = {}
+    # Like a notebook, it remembers `from __future__ import ...`.
+    translate = Compile()
     try:
         for number, source in enumerate(cells, start=1):
             try:
-                with time_limit(seconds):
-                    _run(source, f"<cell {number}>", module.__dict__)
+                _run(source, f"<cell {number}>", module.__dict__, translate, seconds)
             except BaseException as error:  # SystemExit and the clock too: the next cell has a turn
                 if isinstance(error, KeyboardInterrupt):
                     raise
@@ -126,15 +166,31 @@ def _notebook_module() -> ModuleType:
     return module
 
 
-def _run(source: str, name: str, namespace: dict[str, object]) -> None:
-    try:
-        code = compile(source, name, "exec")
-    except SyntaxError:
-        source = without_magics(source)
-        code = compile(source, name, "exec")
+def _run(
+    source: str, name: str, namespace: dict[str, object], translate: Compile, seconds: int | float
+) -> None:
+    """Run a cell to its end, and raise the first error then."""
+    with time_limit(seconds):
+        source, tree = _parsed(source, name)
     # So that a traceback shows the learner's line.
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
-    exec(code, namespace)
+    errors = []
+    for statement in tree.body:
+        try:
+            with time_limit(seconds):
+                exec(translate(ast.Module([statement], []), name, "exec"), namespace)
+        except (Exception, OutOfTimeError) as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def _parsed(source: str, name: str) -> tuple[str, ast.Module]:
+    try:
+        return source, ast.parse(source, name)
+    except SyntaxError:
+        source = without_magics(source)
+        return source, ast.parse(source, name)
 
 
 def _describe(error: BaseException) -> str:

@@ -10,7 +10,7 @@ import json
 import re
 from dataclasses import dataclass
 
-LARGEST_FILE = 10 << 20  # bytes; figures in the outputs make most of it
+LARGEST_FILE = 25 << 20  # bytes; figures in the outputs make most of it
 MOST_CELLS = 2_000
 LARGEST_SOURCE = 1 << 20  # characters in all code cells together
 PERCENT_CELL = re.compile(r"^# ?%%.*$", re.MULTILINE)
@@ -34,6 +34,11 @@ class Notebook:
 
     name: str
     cells: tuple[str, ...]
+
+    @property
+    def is_python(self) -> bool:
+        """Whether it was a Python file."""
+        return self.name.lower().endswith(".py")
 
     @property
     def digest(self) -> str:
@@ -73,7 +78,7 @@ def read_notebook(name: str, data: bytes) -> Notebook:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UnreadableError(f"{name} is not UTF-8 text") from None
-    cells = PERCENT_CELL.split(text) if name.endswith(".py") else _code_cells(name, text)
+    cells = PERCENT_CELL.split(text) if name.lower().endswith(".py") else _code_cells(name, text)
     return Notebook(name, _bounded(name, tuple(cells)))
 
 

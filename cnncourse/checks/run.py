@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import linecache
 import re
+import sys
 import sysconfig
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import NoneType, TracebackType
+from types import FrameType, NoneType, TracebackType
 
 import numpy as np
 import torch
@@ -27,6 +28,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from cnncourse.checks.exercise import Case, Interface, fresh, is_strided, same
 
+# Modules of the course that an answer may call, here and where it is graded: they solve nothing.
+HELPERS = (
+    *("_arguments", "animation", "claims", "datasets", "plots", "training"),
+    *("checks.cells", "checks.exercise", "checks.given", "checks.report", "checks.run"),
+)
 LONGEST_ERROR = 400  # characters
 MOST_FRAMES = 4
 NOT_THE_LEARNERS = tuple(
@@ -57,7 +63,7 @@ class Outcome:
     changed : tuple of int
         Places of the arguments that the answer changed.
     forbidden : tuple of str
-        Forbidden operators and functions that were called, in order.
+        Forbidden operators and functions that were called, and solutions of the course, in order.
     """
 
     value: object = None
@@ -125,6 +131,7 @@ def _watched(exercise: Interface, answer: Callable, given: tuple, forbidden: lis
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=[]))
         torch.manual_seed(0)
+        stack.enter_context(_solutions_refused(forbidden.append))
         if exercise.forbidden:
             note = partial(_note, exercise.forbidden, forbidden)
             stack.enter_context(Operators(note))
@@ -166,6 +173,33 @@ class _Functions(TorchFunctionMode):
         module = getattr(func, "__module__", None) or "torch"
         self.note(f"{module}.{getattr(func, '__name__', '')}")
         return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def _solutions_refused(refuse: Callable[[str], None]) -> Iterator[None]:
+    """Note what an answer calls of the course's own solutions: torch does not see it."""
+
+    def look(frame: FrameType, event: str, value: object) -> None:
+        if event != "call" or not (module := _module(frame)).startswith("cnncourse."):
+            return
+        name = frame.f_code.co_qualname.removesuffix(".__init__")
+        if not (_is_helper(module) or name.startswith("_") or "<" in name):
+            refuse(f"{module}.{name}")
+
+    before = sys.getprofile()
+    sys.setprofile(look)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__"))
+
+
+def _is_helper(module: str) -> bool:
+    return f"{module}.".startswith(tuple(f"cnncourse.{name}." for name in HELPERS))
 
 
 def _note(names: tuple[str, ...], seen: list[str], called: str) -> None:

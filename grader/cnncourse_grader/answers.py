@@ -1,7 +1,8 @@
 """Read what a sandbox returned, and believe nothing that is not exactly data.
 
-The bytes may have been written by the submission itself. Whatever is missing, malformed, too large
-or said twice earns nothing; what is well formed is still only compared with the reference.
+The bytes may have been written by the submission itself. Whatever is missing, malformed or too
+large earns nothing; what is well formed is still only compared with the reference. Nothing may
+stand behind the runner's last message, and that has to be there.
 """
 
 from __future__ import annotations
@@ -15,11 +16,21 @@ from torch import Tensor
 from cnncourse.checks.exercise import Case
 from cnncourse.checks.run import Outcome
 from cnncourse_grader import wire
-from cnncourse_grader.words import PROBLEMS, TAMPERED, TOO_MANY_NUMBERS
+from cnncourse_grader.words import (
+    BEHIND_THE_END,
+    MALFORMED,
+    NO_END,
+    PROBLEMS,
+    TAMPERED,
+    TOO_MANY_NUMBERS,
+)
 
 MOST_NUMBERS = 1 << 18  # in one value; the largest right answer has a few thousand
 LONGEST_TEXT = 2_000
 MOST_LINES = 20
+MOST_TRIES = (
+    3  # of one answer: where it is checked, and at the end what was checked and what is named
+)
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 FIELDS = {field.name for field in fields(Outcome)}
 
@@ -43,12 +54,15 @@ class Answers:
     failures : tuple of (int, str)
         Number of a cell, and what stopped it.
     answers : mapping
-        Name of an exercise -> its answer.
+        Name of an exercise -> the last tries of its answer.
+    fault : str
+        What is wrong with the results as a whole; empty if nothing is.
     """
 
     started: bool
     failures: tuple[tuple[int, str], ...]
-    answers: Mapping[str, Answer]
+    answers: Mapping[str, list[Answer]]
+    fault: str = ""
 
 
 def read_answers(data: bytes, cases: Mapping[str, list[Case]]) -> Answers:
@@ -67,27 +81,38 @@ def read_answers(data: bytes, cases: Mapping[str, list[Case]]) -> Answers:
         Without those exercises of which nothing usable came.
     """
     started, failures, answers = False, (), {}
-    for message in _well_formed(data):
+    found, fault = _well_formed(data)
+    for message in found:
         match message:
             case {"started": True}:
                 started = True
             case {"cells": list(cells)}:
                 failures = tuple(_failures(cells))
             case {"exercise": str(name)} if name in cases:
-                # The runner says everything once.
-                twice = name in answers
-                answers[name] = Answer(problem=TAMPERED) if twice else _answer(message, cases[name])
-    return Answers(started, failures, answers)
+                tries = [*answers.get(name, ()), _answer(message, cases[name])]
+                answers[name] = tries[-MOST_TRIES:]
+    return Answers(started, failures, answers, fault)
 
 
-def _well_formed(data: bytes) -> list[object]:
-    found = []
+def _well_formed(data: bytes) -> tuple[list[object], str]:
+    """Return the messages up to the last one, and what speaks against the whole."""
+    found, ended = [], False
     try:
         for message in wire.messages(data):
+            if ended:
+                return found, BEHIND_THE_END
             found.append(message)
+            ended = _is_end(message)
     except wire.MalformedError:
-        pass
-    return found
+        return found, BEHIND_THE_END if ended else MALFORMED
+    return found, "" if ended else NO_END
+
+
+def _is_end(message: object) -> bool:
+    match message:
+        case {"end": True}:
+            return True
+    return False
 
 
 def _failures(cells: list) -> list[tuple[int, str]]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
+import cnncourse
 from cnncourse import checks
 from cnncourse.checks.exercise import Case, Exercise, generator
 from cnncourse.checks.notebook import Notebook
 from cnncourse_grader import wire
 from cnncourse_grader.collect import Submission
+from cnncourse_grader.earlier import ANSWERS, called
 from cnncourse_grader.sandbox import Limits
 
 GIVEN = ("cnncourse.checks.given.", "torch.")
@@ -58,15 +62,42 @@ class Assignment:
         """Names of the exercises."""
         return [one.name for one in self.exercises]
 
-    def request(self, notebook: Notebook, limits: Limits) -> bytes:
-        """Write what a sandbox needs for one notebook: its cells, the inputs, no expected value."""
+    def digests(self) -> dict[str, str]:
+        """Return a fingerprint of each exercise: another one when it asks or judges otherwise."""
+        return {one.name: _digest(one) for one in self.exercises}
+
+    def request(
+        self,
+        notebook: Notebook,
+        limits: Limits,
+        beside: Sequence[Notebook] = (),
+        later: Sequence[Exercise] = (),
+    ) -> bytes:
+        """Write what a sandbox needs for one notebook: its cells, the inputs, no expected value.
+
+        Python files of the same student, in ``beside``, can be imported.
+        Exercises in ``later`` are asked for alone, at the end, where the earlier answers that they
+        call are replaced.
+        """
+        names = dict.fromkeys(map(called, later))
+        asked = [_interface(one, self.cases[one.name]) for one in later or self.exercises]
         return wire.pack(
             {
-                "cells": list(notebook.cells),
+                "files": {one.name: "".join(one.cells) for one in beside if one.is_python},
+                "cells": [*notebook.cells, *(ANSWERS[name] for name in names)],
                 "limits": vars(limits),
-                "exercises": [_interface(one, self.cases[one.name]) for one in self.exercises],
+                "exercises": asked,
+                "at_the_end": bool(later),
             }
         )
+
+
+def _digest(exercise: Exercise) -> str:
+    drawn = [case.arguments for case in exercise.cases(generator("digest", exercise.name))]
+    judges = (exercise.reference, exercise.accepts, exercise.probe)
+    facts = (cnncourse.__version__, exercise.points, exercise.forbidden, exercise.tolerance)
+    text = repr([*facts, *(inspect.getsource(one) for one in judges if one)])
+    return hashlib.sha256(text.encode() + wire.pack(drawn)).hexdigest()[:20]
 
 
 def _interface(exercise: Exercise, cases: list[Case]) -> dict:

@@ -7,12 +7,19 @@ from __future__ import annotations
 
 import argparse
 import os
+import secrets
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cnncourse.cli import Command, Parser, positive
 from cnncourse_grader import words
 
+if TYPE_CHECKING:
+    from cnncourse_grader.marks import Grade
+
+SHORTEST_SECRET = 16  # characters
 GRADE_TEXT = """\
 Grade submissions without trusting them.
 
@@ -25,9 +32,14 @@ Written as results come:
   grades/feedback/      a page for each student
   grades/json/          the same as data
 and at the end, also after Ctrl-C:
-  grades.csv            student, id, points for each exercise, total, max, status
+  grades.csv            student, id, points for each exercise, total, max, status, look
 
-A run that was interrupted, also by a power cut, goes on with --resume; nothing is graded twice.
+The column look names places in a notebook where calls may be hidden from the watch on forbidden
+functions. It takes no point, and students do not read it: look yourself, and talk to them.
+
+A run that was interrupted, also by a power cut, goes on with --resume; nothing is graded twice. It
+says what has changed since: an exercise, a limit. --regrade NAME grades an exercise again for all,
+or a student again in all, keeps the other marks and says whose points are others now.
 Give another SECRET in another year, and keep it: the same SECRET gives the same grades. A secret
 on the command line can be read by other users of this computer and stays in your shell's history;
 the environment variable CNNCOURSE_SEED, or --seed-file, does not show it.
@@ -37,6 +49,7 @@ could not be graded; their status in grades.csv says why.
 
   cnncourse grade submissions --seed-file secret.txt --out grades.csv --jobs 2
   cnncourse grade moodle.zip --seed-file secret.txt --out grades.csv --resume
+  cnncourse grade moodle.zip --seed-file secret.txt --out grades.csv --resume --fill worksheet.csv
 """
 RELEASE_TEXT = """\
 Write the archive students get (notebooks without solutions) and, separate from it, the one for
@@ -64,6 +77,22 @@ def _add_grade(command: Parser) -> None:
         help="notebooks at a time (default: %(default)s)",
     )
     command.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    command.add_argument(
+        "--regrade",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="go on, and grade these exercises or students again; all: every exercise",
+    )
+    command.add_argument(
+        "--fill",
+        type=Path,
+        metavar="WORKSHEET",
+        help="write the points into Moodle's grading worksheet or Canvas' gradebook",
+    )
+    command.add_argument(
+        "--column", default="", metavar="NAME", help="of the assignment in Canvas' gradebook"
+    )
     command.add_argument(
         "--timeout", type=positive, default=60, help="seconds a notebook (default: %(default)s)"
     )
@@ -121,16 +150,30 @@ def _secret(options: argparse.Namespace) -> str:
     """Return the secret, wherever it stands; it is taken out of the environment."""
     from_environment = os.environ.pop("CNNCOURSE_SEED", "")
     if options.seed_file:
-        return options.seed_file.read_text(encoding="utf-8").strip()
-    return options.seed or from_environment
+        seed = options.seed_file.read_text(encoding="utf-8").strip()
+    else:
+        seed = options.seed or from_environment
+    if 0 < len(seed) < SHORTEST_SECRET:
+        raise ValueError(
+            f"a secret of {len(seed)} characters is found by trying, {SHORTEST_SECRET} are needed. "
+            f"{_offer()}"
+        )
+    return seed
+
+
+def _offer() -> str:
+    return f"Here is one: echo {secrets.token_hex(16)} > secret.txt, then --seed-file secret.txt"
 
 
 def _grade(options: argparse.Namespace) -> int:
     seed = _secret(options)
     if not seed:
-        raise ValueError("a secret is needed: --seed, --seed-file or CNNCOURSE_SEED")
+        raise ValueError(f"a secret is needed: --seed, --seed-file or CNNCOURSE_SEED. {_offer()}")
+    from cnncourse_grader import fill
     from cnncourse_grader import grade as grading
 
+    if options.fill:
+        fill.check(options.fill, options.column)
     limits = grading.Limits(
         seconds=options.timeout, step=max(1, options.timeout // 4), memory=options.memory << 20
     )
@@ -142,16 +185,25 @@ def _grade(options: argparse.Namespace) -> int:
             chapters=options.chapters,
             jobs=options.jobs,
             resume=options.resume,
+            regrade=options.regrade,
             protected=not options.no_sandbox,
             dask=options.dask,
             limits=limits,
         )
     )
-    for one in grades:
-        if one.status != words.GRADED:
-            print(f"{one.student.name}: {one.status}", file=sys.stderr)
+    _tell(grades)
     print(f"{len(grades)} submissions, {options.out}", file=sys.stderr)
+    for line in fill.fill(options.fill, grades, options.column) if options.fill else ():
+        print(words.printable(line), file=sys.stderr)
     return 0 if all(one.graded for one in grades) else 2
+
+
+def _tell(grades: Sequence[Grade]) -> None:
+    """Print what is not as usual."""
+    for one in grades:
+        lines = [one.status] if one.status != words.GRADED else []
+        for line in [*lines, *map(words.worth, one.look)]:
+            print(words.printable(f"{one.student.name}: {line}"), file=sys.stderr)
 
 
 def _release(options: argparse.Namespace) -> int:

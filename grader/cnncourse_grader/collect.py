@@ -31,10 +31,15 @@ UNPACKING = (
     *(RuntimeError, EOFError, OSError, ValueError),
 )
 NOTEBOOK_ENDINGS = (".ipynb", ".py")
+# At the first level of a folder these are the instructor's lists and notes, not submissions.
+NOTES = (".csv", ".tsv", ".xls", ".xlsx", ".ods", ".txt", ".md", ".log")
 # Written by systems and tools, not by students.
 IGNORED = re.compile(r"(^|/)(__MACOSX|\.ipynb_checkpoints|__pycache__|\.git|\.[^/.][^/]*)(/|$)")
 MOODLE = re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_[a-z]+_?(?P<rest>.*)", re.DOTALL)
-CANVAS = re.compile(r"(?P<name>[^_]+)_(?:LATE_)?(?P<id>\d+)_\d+_(?P<rest>.+)", re.DOTALL)
+# What was typed into Canvas itself has a fixed name.
+CANVAS = re.compile(
+    r"(?P<name>[^_]+)_(?:LATE_)?(?P<id>\d+)_(?:\d+_(?P<rest>.+)|text\.html)", re.DOTALL
+)
 
 
 class Student(NamedTuple):
@@ -109,9 +114,14 @@ def _folder_files(root: Path) -> Iterator[_File]:
         for name in sorted(names) + linked:
             place = Path(folder, name)
             path = place.relative_to(root).as_posix()
-            # A first level that is no notebook is a list of grades or a note, not a submission.
-            if "/" in path or path.endswith(NOTEBOOK_ENDINGS) or name in linked:
+            if "/" in path or name in linked or _is_handed_in(name):
                 yield _File(path, _problem_of(place), lambda place=place: _read_file(place))
+
+
+def _is_handed_in(name: str) -> bool:
+    """Tell a student's file, readable or not, from a list or note of the instructor's."""
+    is_ours = name.lower().endswith(NOTES) and not CANVAS.fullmatch(name)
+    return ".ipynb" in name.lower() or not (is_ours or name.startswith("."))
 
 
 def _problem_of(place: Path) -> str:
@@ -165,9 +175,9 @@ def _group(files: Iterator[_File], root: str) -> list[Submission]:
         if count >= MOST_FILES:
             raise ValueError(f"`SUBMISSIONS` must hold at most {MOST_FILES:,} files")
         path = file.path.removeprefix(f"{root}/") if root else file.path
-        if not IGNORED.search(path):
-            student, _ = owner(path)
-            students.setdefault(student, []).append(file._replace(path=path))
+        # Of a student whose files are all ignored there is a row still.
+        if not IGNORED.search(path.partition("/")[0]):
+            students.setdefault(owner(path)[0], []).append(file._replace(path=path))
     return [_submission(student, files) for student, files in students.items()]
 
 
@@ -194,45 +204,43 @@ def owner(path: str) -> tuple[Student, str]:
     (Student(name='leeann', id='77'), '03.ipynb')
     >>> owner("ann/03.ipynb"), owner("ann.ipynb")
     ((Student(name='ann', id=''), '03.ipynb'), (Student(name='ann', id=''), 'ann.ipynb'))
+    >>> owner("texty_12350_text.html")
+    (Student(name='texty', id='12350'), 'text.html')
     """
     folder, _, rest = path.lstrip("/").partition("/")
     # Canvas writes files only; a folder may be called anything.
     match = MOODLE.fullmatch(folder) or (None if rest else CANVAS.fullmatch(folder))
     if match is None:
-        stem = folder if rest else folder.removesuffix(".ipynb").removesuffix(".py")
-        return Student(_harmless(stem)), _printable(PurePosixPath(path).name)
-    name = PurePosixPath(rest or match["rest"]).name
-    return Student(_harmless(match["name"]), match["id"]), _printable(name)
+        stem = folder if rest else re.sub(r"(?i)\.(ipynb|py)$", "", folder)
+        return Student(_harmless(stem)), words.printable(PurePosixPath(path).name)
+    name = PurePosixPath(rest or match["rest"] or "text.html").name
+    return Student(_harmless(match["name"]), match["id"]), words.printable(name)
 
 
 def _harmless(name: str) -> str:
     """Write a name so that reports may show it; one with a question mark is refused later."""
     # Two ways to write an accent are one name.
-    name = _printable(unicodedata.normalize("NFC", name).strip())
+    name = words.printable(unicodedata.normalize("NFC", name).strip())
     # A spreadsheet takes a cell with one of these in front for a formula.
     return f"?{name}" if name.startswith(tuple("=+-@")) else name
-
-
-def _printable(text: str) -> str:
-    """Put question marks where a terminal or a file could stumble."""
-    return "".join(one if one.isprintable() else "?" for one in text)
 
 
 def _submission(student: Student, files: list[_File]) -> Submission:
     try:
         return Submission(student, _read(student, files))
     except (UnreadableError, OSError) as error:
-        return Submission(student, refused=_printable(str(error)))
+        return Submission(student, refused=words.printable(str(error)))
 
 
 def _read(student: Student, files: list[_File]) -> tuple[Notebook, ...]:
     _check_name(student.name)
-    for file in files:
+    kept = [file for file in files if not IGNORED.search(file.path)]
+    for file in kept:
         if file.problem:
             raise UnreadableError(file.problem)
-    wanted = sorted((f for f in files if f.path.endswith(NOTEBOOK_ENDINGS)), key=lambda f: f.path)
+    wanted = sorted((f for f in kept if _is_notebook(f.path)), key=lambda f: f.path)
     if not wanted:
-        raise UnreadableError(words.NO_NOTEBOOK)
+        raise UnreadableError(words.no_notebook([owner(file.path)[1] for file in files]))
     if len(wanted) > MOST_NOTEBOOKS:
         raise UnreadableError(words.too_many_notebooks(len(wanted), MOST_NOTEBOOKS))
     if len({file.path for file in wanted}) < len(wanted):
@@ -240,6 +248,10 @@ def _read(student: Student, files: list[_File]) -> tuple[Notebook, ...]:
     if len({file.path.count("/") > 0 for file in wanted}) > 1:
         raise UnreadableError(words.FOLDER_AND_FILE)
     return tuple(read_notebook(owner(file.path)[1], file.read()) for file in wanted)
+
+
+def _is_notebook(path: str) -> bool:
+    return path.lower().endswith(NOTEBOOK_ENDINGS)
 
 
 def _check_name(name: str) -> None:
@@ -254,7 +266,7 @@ def _empty_folders(root: Path, known: set[Student]) -> list[Submission]:
     folders = [p.name for p in root.iterdir() if p.is_dir() and not p.is_symlink()]
     students = [owner(f"{name}/-")[0] for name in sorted(folders) if not IGNORED.search(name)]
     return [
-        Submission(student, refused=words.NO_NOTEBOOK)
+        Submission(student, refused=words.no_notebook(()))
         for student in students
         if student not in known
     ]

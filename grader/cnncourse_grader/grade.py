@@ -17,12 +17,20 @@ from tqdm import tqdm
 
 from cnncourse.checks.notebook import Notebook
 from cnncourse_grader import sandbox, words
-from cnncourse_grader.answers import read_answers
+from cnncourse_grader.answers import clean, read_answers
 from cnncourse_grader.assignment import Assignment, assigned_chapters, exercises_of
 from cnncourse_grader.collect import Submission, collect
-from cnncourse_grader.marks import Grade, Run, is_pending, mark_submission, not_graded
+from cnncourse_grader.marks import (
+    Grade,
+    Run,
+    followed,
+    is_pending,
+    mark_submission,
+    not_graded,
+    waiting,
+)
 from cnncourse_grader.sandbox import Limits
-from cnncourse_grader.store import Store
+from cnncourse_grader.store import ALL, Store
 
 STARTS = 2  # a notebook that does not start gets a second try
 Runner = Callable[[bytes], sandbox.Result]
@@ -48,6 +56,8 @@ class Options:
         Notebooks at a time.
     resume, protected : bool
         Go on with earlier results; use the sandbox.
+    regrade : sequence of str
+        Exercises and students to grade again, or "all"; with earlier results.
     dask : str
         Address of a scheduler; empty for this machine.
     limits : Limits
@@ -60,6 +70,7 @@ class Options:
     chapters: Sequence[int] = ()
     jobs: int = 1
     resume: bool = False
+    regrade: Sequence[str] = ()
     protected: bool = True
     dask: str = ""
     limits: Limits = field(default_factory=Limits)
@@ -92,24 +103,39 @@ def grade(options: Options) -> list[Grade]:
     submissions = collect(options.submissions)
     exercises = exercises_of(options.chapters or assigned_chapters(submissions))
     assignment = Assignment.draw(exercises, options.seed)
-    store = Store(options.out, assignment.names, "" if options.protected else words.UNPROTECTED)
-    store.open(options.seed, options.resume)
-    waiting = [(one, digest_of(one)) for one in submissions]
-    waiting = [both for both in waiting if not store.load(both[0].student, both[1])]
-    _say(f"Grading {len(waiting)} of {len(submissions)} submissions: {', '.join(assignment.names)}")
+    _check_names(options.regrade, [*assignment.names, *(s.student.name for s in submissions)])
+    warning = "" if options.protected else words.UNPROTECTED
+    store = Store(options.out, assignment.digests(), warning, vars(options.limits))
+    store.open(options.seed, options.resume or bool(options.regrade), options.regrade)
+    to_do = [(one, digest_of(one)) for one in submissions]
+    to_do = [both for both in to_do if not store.load(both[0].student, both[1])]
+    _say(f"Grading {len(to_do)} of {len(submissions)} submissions: {', '.join(assignment.names)}")
+    for note in store.notes():
+        _say(note)
     with _runner(options) as (runner, workers):
         try:
             grade_one = partial(_grade_one, assignment, options.limits, runner)
-            _grade_all(waiting, grade_one, store, workers)
+            _grade_all(to_do, grade_one, store, workers)
         finally:
             store.write_table()
+    store.close()
+    for change in store.changes():
+        _say(change)
     if store.grades and all(is_pending(one) for one in store.grades.values()):
         raise EnvironmentProblemError(next(iter(store.grades.values())).status)
     return sorted(store.grades.values(), key=lambda one: one.student)
 
 
+def _check_names(regrade: Sequence[str], known: Sequence[str]) -> None:
+    for name in regrade:
+        if name not in (ALL, *known):
+            raise ValueError(
+                f"--regrade takes names of exercises and students, or {ALL}, got {name!r}"
+            )
+
+
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)
+    print(words.printable(text), file=sys.stderr)
 
 
 def digest_of(submission: Submission) -> str:
@@ -144,21 +170,29 @@ def _grade_all(
 def _grade_one(
     assignment: Assignment, limits: Limits, runner: Runner, submission: Submission, digest: str
 ) -> Grade:
+    ask = partial(assignment.request, limits=limits, beside=submission.notebooks)
     try:
-        runs = [_run(assignment, limits, runner, notebook) for notebook in submission.notebooks]
+        runs = [_run(assignment, ask(one), runner, one) for one in submission.notebooks]
+        grade = mark_submission(submission, digest, assignment, runs)
+        later = waiting(assignment, grade, runs)
+        for one in submission.notebooks if later else ():
+            again = _run(assignment, ask(one, later=later), runner, one)
+            grade = followed(grade, later, assignment, again)
     except EnvironmentProblemError as error:
         return not_graded(submission, digest, assignment, str(error))
-    return mark_submission(submission, digest, assignment, runs)
+    except Exception as error:  # whatever it is, the others have their grades
+        reason = clean(f"{type(error).__name__}: {error}")
+        return not_graded(submission, digest, assignment, reason)
+    return grade
 
 
-def _run(assignment: Assignment, limits: Limits, runner: Runner, notebook: Notebook) -> Run:
-    request = assignment.request(notebook, limits)
+def _run(assignment: Assignment, request: bytes, runner: Runner, notebook: Notebook) -> Run:
     for _ in range(STARTS):
         result = runner(request)
         answers = read_answers(result.data, assignment.cases)
         if answers.started:
-            return Run(notebook, answers, result.problem)
-    raise EnvironmentProblemError(words.did_not_start(notebook.name, result.problem))
+            return Run(notebook, answers, clean(result.problem) or answers.fault)
+    raise EnvironmentProblemError(words.did_not_start(notebook.name, clean(result.problem)))
 
 
 @contextmanager

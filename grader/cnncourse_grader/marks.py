@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from html import escape
 
-from cnncourse.checks.diagnosis import yours
 from cnncourse.checks.exercise import Exercise
 from cnncourse.checks.judge import judge
 from cnncourse.checks.notebook import Notebook
+from cnncourse.checks.report import html_words
 from cnncourse_grader import words
 from cnncourse_grader.answers import Answer, Answers
 from cnncourse_grader.assignment import Assignment
 from cnncourse_grader.collect import Student, Submission
-from cnncourse_grader.reading import forbidden_calls
+from cnncourse_grader.earlier import called
+from cnncourse_grader.reading import worth_a_look
 
 # References may use torch's global random numbers, which threads share.
 _judging = threading.Lock()
@@ -61,6 +62,8 @@ class Grade:
         Cells that stopped with an error.
     graded : bool
         Whether the notebooks were run; False for a refused submission.
+    look : tuple of str
+        What the instructor may want to look at; it takes no point, and students do not read it.
     """
 
     student: Student
@@ -69,6 +72,7 @@ class Grade:
     status: str = words.GRADED
     failures: tuple[str, ...] = ()
     graded: bool = True
+    look: tuple[str, ...] = ()
 
     @property
     def total(self) -> float:
@@ -99,6 +103,7 @@ class Grade:
             status=data["status"],
             failures=tuple(data["failures"]),
             graded=data["graded"],
+            look=tuple(data["look"]),
         )
 
 
@@ -115,7 +120,7 @@ class Run:
 def mark_submission(
     submission: Submission, digest: str, assignment: Assignment, runs: Sequence[Run]
 ) -> Grade:
-    """Give points for all notebooks of a student; of two answers to an exercise the better counts.
+    """Give points for all notebooks of a student; of all tries of an exercise the best counts.
 
     Parameters
     ----------
@@ -144,7 +149,49 @@ def mark_submission(
         for run in runs
         for number, text in run.answers.failures
     )
-    return Grade(submission.student, digest, marks, "; ".join(stopped) or words.GRADED, failures)
+    status = "; ".join(stopped) or words.GRADED
+    earned = any(mark.points for mark in marks)
+    look = tuple(one for run in runs for one in worth_a_look(run.notebook)) if earned else ()
+    return Grade(submission.student, digest, marks, status, failures, look=look)
+
+
+def waiting(assignment: Assignment, grade: Grade, runs: Sequence[Run]) -> list[Exercise]:
+    """List the exercises that failed, and may have failed for the earlier answer that they call."""
+    failed = {mark.exercise for mark in grade.marks if mark.points < mark.most}
+    tried = {name for run in runs for name, one in run.answers.answers.items() if one[0].outcomes}
+    return [
+        one for one in assignment.exercises if one.name in failed & tried and called(one) in failed
+    ]
+
+
+def followed(grade: Grade, later: Sequence[Exercise], assignment: Assignment, run: Run) -> Grade:
+    """Take the marks of a second run, in which earlier answers were replaced.
+
+    Parameters
+    ----------
+    grade : Grade
+        Of the first run.
+    later : sequence of Exercise
+        Those that were tried again.
+    assignment : Assignment
+        What was asked.
+    run : Run
+        The second run of one notebook.
+
+    Returns
+    -------
+    Grade
+        With the new marks that are no worse; each says what it was judged with.
+    """
+    new = {
+        one.name: _with_note(_best(one, assignment, [run]), words.followed(called(one)))
+        for one in later
+        if any(answer.outcomes for answer in run.answers.answers.get(one.name, ()))
+    }
+    # Of equals the new one, which says more.
+    pairs = [(new.get(mark.exercise, mark), mark) for mark in grade.marks]
+    marks = [max(pair, key=lambda mark: mark.points) for pair in pairs]
+    return replace(grade, marks=tuple(marks))
 
 
 def not_graded(submission: Submission, digest: str, assignment: Assignment, reason: str) -> Grade:
@@ -154,29 +201,32 @@ def not_graded(submission: Submission, digest: str, assignment: Assignment, reas
     return Grade(submission.student, digest, marks, status, graded=False)
 
 
+def is_stopped(grade: Grade) -> bool:
+    """Tell whether a limit, or the notebook itself, ended one of the notebooks."""
+    return grade.status.startswith(words.STOPPED)
+
+
 def is_pending(grade: Grade) -> bool:
     """Tell whether the grade has to be tried again."""
     return grade.status.startswith(words.PENDING)
 
 
 def _best(exercise: Exercise, assignment: Assignment, runs: Sequence[Run]) -> Mark:
-    marks = [_mark(exercise, assignment, run) for run in runs]
+    tries = [one for run in runs for one in _tries(exercise, run)]
+    marks = [_mark(exercise, assignment, one) for one in tries]
     # A notebook of another chapter hands in no answer to this exercise: prefer one that does.
-    answers = [run.answers.answers.get(exercise.name) for run in runs]
-    answered = [bool(one) and one.problem != words.MISSING for one in answers]
+    answered = [one.problem not in (words.MISSING, words.NO_ANSWER) for one in tries]
     return max(zip(marks, answered, strict=True), key=lambda one: (one[0].points, one[1]))[0]
 
 
-def _mark(exercise: Exercise, assignment: Assignment, run: Run) -> Mark:
-    answer = run.answers.answers.get(exercise.name)
-    if answer is None:
-        stopped = words.notebook_stopped(run.problem) if run.problem else words.NO_ANSWER
-        return _without_points(exercise, stopped)
+def _tries(exercise: Exercise, run: Run) -> list[Answer]:
+    stopped = words.notebook_stopped(run.problem) if run.problem else words.NO_ANSWER
+    return run.answers.answers.get(exercise.name) or [Answer(problem=stopped)]
+
+
+def _mark(exercise: Exercise, assignment: Assignment, answer: Answer) -> Mark:
     if answer.problem:
         return _without_points(exercise, answer.problem)
-    named = forbidden_calls(run.notebook.cells, exercise.name, exercise.forbidden)
-    if named:
-        return _without_points(exercise, yours("names", named[0]))
     return _judged(exercise, assignment, answer)
 
 
@@ -188,6 +238,11 @@ def _judged(exercise: Exercise, assignment: Assignment, answer: Answer) -> Mark:
         return _without_points(exercise, words.incomparable(error))
     points, most = round(report.score * exercise.points, 2), float(exercise.points)
     return Mark(exercise.name, exercise.title, points, most, report.feedback, report._repr_html_())
+
+
+def _with_note(mark: Mark, note: str) -> Mark:
+    feedback, html = f"{mark.feedback}\n{note}", f"{mark.html}<p>{html_words(note)}</p>"
+    return replace(mark, feedback=feedback, html=html)
 
 
 def _without_points(exercise: Exercise, reason: str) -> Mark:

@@ -51,7 +51,7 @@ class Limits:
     Attributes
     ----------
     seconds, step : int
-        Wall time of the notebook with all its answers; time of one cell or answer.
+        Wall time of the notebook with all its answers; time of one statement or answer.
     memory, scratch, file, result : int
         Bytes: resident memory of all processes, temporary files, one file, results.
     processes : int

@@ -14,15 +14,18 @@ import io
 import json
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import cnncourse
+from cnncourse_grader import words
 from cnncourse_grader.collect import Student
 from cnncourse_grader.feedback import page
 from cnncourse_grader.files import write
-from cnncourse_grader.marks import Grade, is_pending
+from cnncourse_grader.marks import Grade, is_pending, is_stopped
 
+RECORDED = {"exercises", "warning", "limits", "salt", "seed"}
+ALL = "all"  # every exercise
 # scrypt with these numbers takes 0.1 s: guessing seeds from run.json is slow.
 SCRYPT = {"n": 1 << 14, "r": 8, "p": 1}
 
@@ -34,18 +37,26 @@ class Store:
     ----------
     out : Path
         The table, ``grades.csv``.
-    names : sequence of str
-        Exercises, in the order of the columns.
+    exercises : mapping
+        Name of an exercise, in the order of the columns -> its fingerprint.
     warning : str
         Stands in every report; empty for none.
+    limits : mapping
+        Of a notebook.
     """
 
-    def __init__(self, out: Path, names: Sequence[str], warning: str) -> None:
-        self.out, self.names, self.warning = out, list(names), warning
+    def __init__(
+        self, out: Path, exercises: Mapping[str, str], warning: str, limits: Mapping[str, int]
+    ) -> None:
+        self.out, self.exercises, self.warning = out, dict(exercises), warning
+        self.names, self.limits = list(exercises), dict(limits)
         self.folder = out.parent / out.stem if out.suffix else out.parent / f"{out.name}-students"
         self.grades: dict[Student, Grade] = {}
+        self.before: dict[Student, Grade] = {}
+        self.record: dict = {}
+        self.again: frozenset[str] = frozenset()
 
-    def open(self, seed: str, resume: bool) -> None:
+    def open(self, seed: str, resume: bool, again: Sequence[str] = ()) -> None:
         """Begin a run, or go on with one.
 
         Parameters
@@ -54,45 +65,71 @@ class Store:
             Secret.
         resume : bool
             Go on with the results that are there.
+        again : sequence of str
+            Exercises and students to grade again; "all" for everything.
 
         Raises
         ------
         ValueError
-            If there are results and ``resume`` is False, or they belong to another seed, other
-            exercises or another protection.
+            If there are results and ``resume`` is False, or they belong to other exercises,
+            another protection, or another seed and not everything is graded again.
         """
+        self.again = frozenset(self.names if ALL in again else again)
         record = self.folder / "run.json"
+        if record.exists() and not resume:
+            raise ValueError(
+                f"{self.folder} holds results already: add --resume to go on with them, "
+                "or choose another --out"
+            )
         if record.exists():
-            if not resume:
-                raise ValueError(
-                    f"{self.folder} holds results already: add --resume to go on with them, "
-                    "or choose another --out"
-                )
-            self._check(json.loads(record.read_text(encoding="utf-8")), seed)
+            self.record = self._checked(record, seed)
         for name in ("json", "feedback"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        if not record.exists():
-            salt = secrets.token_hex(16)
-            write(record, _as_json(self._settings() | {"salt": salt, "seed": _trace(seed, salt)}))
+        salt = secrets.token_hex(16)
+        self.traces = {"salt": salt, "seed": _trace(seed, salt)}
+        if not self.record:
+            self._write_record(self.exercises, self.limits)
 
-    def _settings(self) -> dict:
-        return {
-            "version": cnncourse.__version__,
-            "exercises": self.names,
-            "warning": self.warning,
-        }
-
-    def _check(self, record: dict, seed: str) -> None:
-        if record["seed"] != _trace(seed, record["salt"]):
-            raise ValueError(f"`--seed` must be the one that {self.folder} was begun with")
-        for name, value in self._settings().items():
-            if record[name] != value:
+    def _checked(self, path: Path, seed: str) -> dict:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if type(record) is not dict or record.keys() != RECORDED:
+            raise ValueError(f"{path} was not written by this version: choose another --out")
+        before = {"exercises": list(record["exercises"]), "warning": record["warning"]}
+        for name, value in {"exercises": self.names, "warning": self.warning}.items():
+            if before[name] != value:
                 raise ValueError(
-                    f"--resume needs the same {name} as before: {record[name]!r}, got {value!r}"
+                    f"--resume needs the same {name} as before: {before[name]!r}, got {value!r}"
                 )
+        if record["seed"] != _trace(seed, record["salt"]) and not self.again >= set(self.names):
+            raise ValueError(
+                f"`--seed` must be the one that {self.folder} was begun with. With another one all "
+                f"exercises have to be graded again: --regrade {ALL} does it"
+            )
+        return record
+
+    def notes(self) -> list[str]:
+        """Say what has changed since the results were made, and what to do about it."""
+        if not self.record:
+            return []
+        before = self.record["exercises"]
+        changed = [n for n in self.names if before[n] != self.exercises[n] and n not in self.again]
+        lines = [words.exercises_changed(changed)] if changed else []
+        if self.record["limits"] != self.limits and (stopped := self._still_stopped()):
+            lines.append(words.limits_changed(stopped))
+        return lines
+
+    def _still_stopped(self) -> list[str]:
+        old = [
+            student for student, grade in self.before.items() if self.grades.get(student) is grade
+        ]
+        return [one.name for one in old if is_stopped(self.before[one])]
+
+    def _write_record(self, exercises: Mapping[str, str], limits: Mapping[str, int]) -> None:
+        data = {"exercises": exercises, "warning": self.warning, "limits": limits, **self.traces}
+        write(self.folder / "run.json", _as_json(data))
 
     def load(self, student: Student, digest: str) -> bool:
-        """Take over an earlier result of the same submission; tell whether there is one."""
+        """Take over an earlier result of the same submission; tell whether it will do."""
         try:
             data = json.loads(self._path("json", student).read_text(encoding="utf-8"))
             grade = Grade.from_dict(data)
@@ -104,11 +141,35 @@ class Store:
             or not self._path("feedback", student).exists()
         ):
             return False
+        self.before[student] = grade
+        if student.name in self.again or self.again & set(self.names):
+            return False
         self.grades[student] = grade
         return True
 
+    def _merged(self, grade: Grade) -> Grade:
+        """Keep the marks of exercises that were not to be graded again."""
+        before = self.before.get(grade.student)
+        if before is None or grade.student.name in self.again or is_pending(grade):
+            return grade
+        pairs = zip(before.marks, grade.marks, strict=True)
+        marks = tuple(new if new.exercise in self.again else old for old, new in pairs)
+        return replace(grade, marks=marks)
+
+    def changes(self) -> list[str]:
+        """Say whose points are others than before."""
+        pairs = [(old, self.grades.get(student)) for student, old in sorted(self.before.items())]
+        return [
+            words.points_changed(new.student.name, mark.exercise, earlier.points, mark.points)
+            for old, new in pairs
+            if new
+            for earlier, mark in zip(old.marks, new.marks, strict=True)
+            if earlier.points != mark.points
+        ]
+
     def add(self, grade: Grade) -> None:
         """Write the result of one student, the page first: its data says that it is whole."""
+        grade = self._merged(grade)
         self.grades[grade.student] = grade
         write(self._path("feedback", grade.student), page(grade, self.warning))
         data = grade.to_dict() | ({"warning": self.warning} if self.warning else {})
@@ -117,6 +178,14 @@ class Store:
     def write_table(self) -> None:
         """Write the table of all results so far."""
         write(self.out, table(self.grades.values(), self.names, self.warning))
+
+    def close(self) -> None:
+        """Note, at the end of a run, what its results were made of."""
+        if not self.record:
+            return
+        new = {name: self.exercises[name] for name in self.again & set(self.names)}
+        limits = self.record["limits"] if self._still_stopped() else self.limits
+        self._write_record(self.record["exercises"] | new, limits)
 
     def _path(self, kind: str, student: Student) -> Path:
         ending = {"json": "json", "feedback": "html"}[kind]
@@ -139,12 +208,14 @@ def file_name(student: Student) -> str:
     Examples
     --------
     >>> file_name(Student("Zoë Lee", "12"))
-    'Zoë-Lee-12-c1ecc6'
+    'Zoë-Lee-12-c1ecc6fc8339b6ab5ad2'
     """
-    # Systems that do not tell "Ann" from "ann" still see two files.
-    trace = hashlib.sha256("\0".join(student).encode()).hexdigest()[:6]
-    words = re.sub(r"[^\w-]+", "-", "-".join(filter(None, student)))
-    return f"{words[:80]}-{trace}"
+    # Systems that do not tell "Ann" from "ann" still see two files, and nobody finds a second name
+    # with the same trace.
+    trace = hashlib.sha256("\0".join(student).encode()).hexdigest()[:20]
+    readable = re.sub(r"[^\w-]+", "-", "-".join(filter(None, student)))
+    # A file system counts bytes.
+    return f"{readable.encode()[:80].decode(errors='ignore')}-{trace}"
 
 
 def table(grades: Iterable[Grade], names: Sequence[str], warning: str) -> str:
@@ -162,16 +233,18 @@ def table(grades: Iterable[Grade], names: Sequence[str], warning: str) -> str:
     Returns
     -------
     str
-        Columns ``student``, ``id``, one an exercise, ``total``, ``max``, ``status``.
+        Columns ``student``, ``id``, one an exercise, ``total``, ``max``, ``status``, ``look``; no
+        control characters.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["student", "id", *names, "total", "max", "status"])
+    writer.writerow(["student", "id", *names, "total", "max", "status", "look"])
     for grade in sorted(grades, key=lambda one: one.student):
         points = [f"{mark.points:g}" for mark in grade.marks]
         status = "; ".join(filter(None, [grade.status, warning]))
         totals = [f"{grade.total:g}", f"{grade.most:g}"]
-        writer.writerow([*grade.student, *points, *totals, status])
+        row = [*grade.student, *points, *totals, status, "; ".join(grade.look)]
+        writer.writerow(map(words.printable, row))
     return text.getvalue()
 
 

@@ -1,6 +1,7 @@
 """The part of the package that a submission may see: everything but the answers.
 
-What stays is listed here, so a new module is hidden until someone decides otherwise. In the place
+What stays is listed beside the public check, which refuses an answer that calls anything else; so
+a new module is hidden until someone decides otherwise, and a check and a grade agree. In the place
 of a hidden module stands one whose functions can be imported and say, when called, why they are
 not there: a notebook's import line then does not fail as a whole.
 """
@@ -12,14 +13,11 @@ import shutil
 from pathlib import Path
 
 import cnncourse
+from cnncourse import checks
+from cnncourse.checks.run import HELPERS
 from cnncourse_grader import words
 
 PACKAGE = Path(cnncourse.__file__).parent
-# Modules, and folders with all that is in them.
-SHOWN = (
-    *("_arguments", "animation", "claims", "plots", "training", "datasets/__init__"),
-    *("checks/cells", "checks/exercise", "checks/given", "checks/run"),
-)
 HIDDEN = '''"""Hidden while a notebook is graded."""
 
 from __future__ import annotations
@@ -43,29 +41,27 @@ from cnncourse.checks import check, hint
 '''
 CHECKS = '''"""While a notebook is graded its checks say nothing; they note what they were given."""
 
+from cnncourse.checks.report import Report
+
 handed_in = {}
 
 
-class Report:
-    """Looks like a passed check."""
-
-    passed, score, feedback = True, 1.0, ""
-
-    def __repr__(self):
-        return ""
+def attempt(name, answer):
+    """Stands here until the runner puts its own in place."""
 
 
-def check(name, answer=None, *, seed=0):
+def check(name, answer, *, seed=0):
     handed_in[name] = answer
-    return Report()
+    attempt(name, answer)
+    return Report(name, cases=1, right=1)
 
 
 def hint(name):
-    return Report()
+    return ""
 
 
 def names():
-    return []
+    return NAMES
 '''
 
 
@@ -80,7 +76,7 @@ def write(folder: Path, with_data: bool) -> None:
         Copy the shipped images. Otherwise empty folders stand where a sandbox mounts them.
     """
     package = folder / "cnncourse"
-    for source in (path for name in SHOWN for path in files_of(name)):
+    for source in (path for name in HELPERS for path in files_of(name)):
         target = package / source.relative_to(PACKAGE)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
@@ -91,9 +87,11 @@ def write(folder: Path, with_data: bool) -> None:
 
 
 def files_of(name: str) -> list[Path]:
-    """List the file of a module, or all files of a folder."""
-    found = [PACKAGE / f"{name}.py", *sorted((PACKAGE / name).rglob("*"))]
-    return [path for path in found if path.is_file() and "__pycache__" not in path.parts]
+    """List the Python files of a module or of a folder of modules; data stay where they are."""
+    place = PACKAGE / name.replace(".", "/")
+    found = [place.with_suffix(".py"), *sorted(place.rglob("*"))]
+    left_out = {"__pycache__", *(folder.name for folder in data_folders())}
+    return [path for path in found if path.is_file() and not left_out & set(path.parts)]
 
 
 def _write_stand_ins(package: Path) -> None:
@@ -101,7 +99,7 @@ def _write_stand_ins(package: Path) -> None:
         if not (package / name).exists() and not (package / f"{name}.py").exists():
             (package / f"{name}.py").write_text(HIDDEN, encoding="utf-8")
     (package / "__init__.py").write_text(ROOT.format(version=cnncourse.__version__))
-    (package / "checks/__init__.py").write_text(CHECKS)
+    (package / "checks/__init__.py").write_text(CHECKS.replace("NAMES", repr(checks.names())))
     beside = package.with_name("cnncourse_grader")
     beside.mkdir()
     (beside / "__init__.py").write_text('"""What runs beside a submission."""\n')

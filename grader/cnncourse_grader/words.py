@@ -6,10 +6,19 @@ sentences.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+
+def printable(text: str) -> str:
+    """Put question marks where a terminal, a table or a file could stumble."""
+    return "".join(one if one.isprintable() else "?" for one in text)
+
+
 # Status of a submission
 
 GRADED = "graded"
 PENDING = "not graded: "
+STOPPED = "stopped: "
 UNPROTECTED = "graded without a sandbox: the submissions could read and change this computer"
 
 
@@ -20,7 +29,7 @@ def refused(reason: str) -> str:
 
 def stopped(notebook: str, problem: str) -> str:
     """Say that a notebook was ended early."""
-    return f"stopped: {notebook}: {problem}"
+    return f"{STOPPED}{notebook}: {problem}"
 
 
 def did_not_start(notebook: str, problem: str) -> str:
@@ -59,15 +68,85 @@ def ended_early(code: int, last_line: str) -> str:
     return f"it ended early ({reason}{f': {last_line}' if last_line else ''})"
 
 
+# What an earlier run has to do with this one
+
+
+def exercises_changed(names: Sequence[str]) -> str:
+    """Name exercises whose marks are those of another version."""
+    listed = " ".join(names)
+    return f"Changed since they were graded, marks kept: {listed}. Do: --regrade {listed}"
+
+
+def limits_changed(students: Sequence[str]) -> str:
+    """Name students who were stopped under other limits."""
+    listed = " ".join(repr(name) if " " in name else name for name in students)
+    return f"Stopped under other limits, marks kept: {listed}. Do: --regrade {listed}"
+
+
+def points_changed(student: str, exercise: str, before: float, now: float) -> str:
+    """Say that a mark is another one than before."""
+    return f"{student}: {exercise} {before:g} -> {now:g}"
+
+
+# What was written into a worksheet
+
+
+def filled(file: str, count: int) -> str:
+    """Count the rows that have points now."""
+    return f"{file}: points in {count} rows"
+
+
+def not_filled(student: str) -> str:
+    """Name a student whose points are in no row."""
+    return f"{student}: no points in the worksheet; the row, the number or a grade is missing"
+
+
+def other_maximum(theirs: str, ours: float) -> str:
+    """Say that two scales differ."""
+    return f"the worksheet counts to {theirs}, the exercises to {ours:g}: points are not scaled"
+
+
+# What is wrong with the results of a notebook
+
+NO_END = "its results have no end"
+BEHIND_THE_END = "something was written behind the end of its results"
+MALFORMED = "something was written among its results"
+
+# What an instructor may want to look at
+
+PARALLEL = "what another thread or process calls is not seen"
+LIBRARY = "what numpy and scipy do is not watched"
+OTHER_CODE = "what an operator of one's own or foreign code calls is not seen"
+EXCHANGED = "functions and their variables can be read and exchanged"
+RUNNER = "it reaches for what runs and watches the answers"
+AT_RUN_TIME = "names can be put together at run time"
+
+
+def worth_a_look(notebook: str, cell: int, name: str, reason: str) -> str:
+    """Name a place in a notebook, and why to look at it."""
+    return f"cell {cell} of {notebook}, `{name}`: {reason}"
+
+
+def worth(place: str) -> str:
+    """Announce such a place."""
+    return f"worth a look: {place}"
+
+
 # Why a submission is refused
 
-NO_NOTEBOOK = "no notebook was handed in"
 SAME_NAME = "two files have the same name"
 FOLDER_AND_FILE = "there are a folder and a file of this name"
 BAD_NAME = (
     "the student's name must be printable, not start with one of = + - @ . "
     'and hold none of ? / \\ " < > |'
 )
+
+
+def no_notebook(names: Sequence[str]) -> str:
+    """Say what there is in the place of a notebook."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    only = f", only {', '.join(names[:3])}{more}" if names else ""
+    return f"no notebook was handed in{only}"
 
 
 def long_name(most: int) -> str:
@@ -131,6 +210,11 @@ def notebook_stopped(problem: str) -> str:
 def incomparable(error: Exception) -> str:
     """Say that a comparison failed."""
     return f"The answer cannot be compared ({type(error).__name__})."
+
+
+def followed(name: str) -> str:
+    """Say that an earlier answer was replaced."""
+    return f"Your `{name}` is not right yet, so this was judged with the course's in its place."
 
 
 # The page

@@ -232,8 +232,8 @@ with open("/tmp/large", "wb") as file:
         "returned a text",
         "compose_kernels",
     ),
-    "exit-in-cell": Attack(X + "import os\nos._exit(0)", "No answer came back"),
-    "exit-in-answer": Attack("import os\ndef NAME(x, kernel): os._exit(0)", "No answer came back"),
+    "exit-in-cell": Attack(X + "import os\nos._exit(0)", "its results have no end"),
+    "exit-in-answer": Attack("import os\ndef NAME(x, kernel): os._exit(0)", "have no end"),
     "exit-by-signal": Attack(
         "import os\ndef NAME(x, kernel): os.kill(os.getpid(), 9)", "signal 9|exit code 137"
     ),
@@ -303,16 +303,6 @@ for name in ("all", "any", "isinstance", "abs"): setattr(builtins, name, yes)
         + X,
         "",
     ),
-    "patched-runner": Attack(
-        """\
-import sys, torch
-import torch.nn.functional as F
-import cnncourse.checks.run as run
-run._note = lambda *values: None
-def NAME(x, kernel): return F.conv2d(x[None, None], kernel[None, None])[0, 0]
-""",
-        "names `torch.nn.functional.conv2d`",
-    ),
     "forged-results": Attack(
         X
         + """\
@@ -325,7 +315,7 @@ for fd in range(3, 64):
     try: os.write(fd, forged)
     except OSError: pass
 """,
-        "was not written by the grader's runner: no points",
+        "Every number is zero",
     ),
     "malformed-results": Attack(
         X
@@ -335,7 +325,7 @@ for fd in range(3, 64):
     try: os.write(fd, b'CNN1\\xff\\xff\\xff\\xff[[[[')
     except OSError: pass
 """,
-        "No answer came back",
+        "something was written among its results",
     ),
     "pickle": Attack(
         """\
@@ -348,7 +338,7 @@ for fd in range(3, 64):
     except OSError: pass
 def NAME(x, kernel): return Bomb()
 """,
-        "No answer came back",
+        "something was written among its results",
     ),
 }
 # These find nothing in the sandbox, and must find something where there is none.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from cnncourse_grader import release, sandbox
 from cnncourse_grader.cli import GRADE, RELEASE
 from cnncourse_grader.collect import Student
 from cnncourse_grader.marks import Grade
-from submissions import solved
+from submissions import SECRET, solved
 
 from cnncourse import cli
 
@@ -84,7 +85,7 @@ def test_release_says_what_it_wrote(
 
 
 def graded(status: str, ran: bool) -> list:
-    return [Grade(Student("ann"), "", (), status, graded=ran)]
+    return [Grade(Student("ann"), "", (), status, graded=ran, look=("cell 2 \x1b[2J",))]
 
 
 @pytest.mark.parametrize(
@@ -96,11 +97,17 @@ def graded(status: str, ran: bool) -> list:
     ],
 )
 def test_grade_exit_codes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: str, ran: bool, code: int
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    status: str,
+    ran: bool,
+    code: int,
 ) -> None:
     monkeypatch.setattr(grading, "grade", lambda options: graded(status, ran))
-    words = ["grade", str(tmp_path), "--seed", "s", "--out", str(tmp_path / "grades.csv")]
+    words = ["grade", str(tmp_path), "--seed", SECRET, "--out", str(tmp_path / "grades.csv")]
     assert cli.main(words) == code
+    assert "ann: worth a look: cell 2 ?[2J\n" in capsys.readouterr().err
 
 
 def test_grade_needs_a_secret(
@@ -111,22 +118,48 @@ def test_grade_needs_a_secret(
     assert "a secret is needed" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["grade", "release"])
+def test_a_short_secret_is_refused_and_a_long_one_offered(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    words = {"grade": ["grade", str(tmp_path)], "release": ["release"]}[command]
+    assert cli.main([*words, "--seed", "cnn-2026", "--out", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr().err
+    assert "a secret of 8 characters is found by trying" in said
+    (offer,) = re.findall(r"echo (\w+) > secret.txt", said)
+    assert len(offer) == 32
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("way", ["option", "file", "environment"])
 def test_grade_takes_the_secret_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    (tmp_path / "secret.txt").write_text("s3cret\n")
-    monkeypatch.setenv("CNNCOURSE_SEED", "s3cret" if way == "environment" else "other")
+    (tmp_path / "secret.txt").write_text(f"{SECRET}\n")
+    monkeypatch.setenv("CNNCOURSE_SEED", SECRET if way == "environment" else "other")
     words = {
-        "option": ["--seed", "s3cret"],
+        "option": ["--seed", SECRET],
         "file": ["--seed-file", str(tmp_path / "secret.txt")],
         "environment": [],
     }[way]
     seen = []
     monkeypatch.setattr(grading, "grade", lambda options: seen.append(options) or [])
     cli.main(["grade", str(tmp_path), "--out", str(tmp_path / "grades.csv"), *words])
-    assert seen[0].seed == "s3cret"
-    assert "s3cret" not in repr(seen[0])
+    assert seen[0].seed == SECRET
+    assert SECRET not in repr(seen[0])
+
+
+def test_grade_looks_at_the_worksheet_first_and_fills_it_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sheet = tmp_path / "sheet.csv"
+    words = ["grade", str(tmp_path), "--seed", SECRET, "--out", str(tmp_path / "grades.csv")]
+    monkeypatch.setattr(grading, "grade", lambda options: [Grade(Student("ann", "12"), "", ())])
+    assert cli.main([*words, "--fill", str(sheet)]) == 1
+    sheet.write_text("Identifier,Grade\nParticipant 12,\n")
+    assert cli.main([*words, "--fill", str(sheet)]) == 0
+    assert sheet.read_text() == "Identifier,Grade\nParticipant 12,0\n"
+    assert "sheet.csv: points in 1 rows" in capsys.readouterr().err
 
 
 def test_grade_without_bubblewrap_ends_with_1_and_says_what_to_do(
@@ -135,7 +168,7 @@ def test_grade_without_bubblewrap_ends_with_1_and_says_what_to_do(
     monkeypatch.setattr(sandbox.shutil, "which", lambda name: None)
     (tmp_path / "ann.ipynb").write_text(solved())
     out = tmp_path / "grades.csv"
-    assert cli.main(["grade", str(tmp_path), "--seed", "s", "--out", str(out)]) == 1
+    assert cli.main(["grade", str(tmp_path), "--seed", SECRET, "--out", str(out)]) == 1
     assert "apt install bubblewrap" in capsys.readouterr().err
     assert not out.exists()
 
@@ -145,6 +178,6 @@ def test_grade_without_a_scheduler_ends_with_1(
 ) -> None:
     pytest.importorskip("distributed")
     (tmp_path / "ann.ipynb").write_text(solved())
-    words = ["--seed", "s", "--out", str(tmp_path / "grades.csv"), "--dask", "nowhere"]
+    words = ["--seed", SECRET, "--out", str(tmp_path / "grades.csv"), "--dask", "nowhere"]
     assert cli.main(["grade", str(tmp_path), *words]) == 1
     assert "scheduler" in capsys.readouterr().err

@@ -103,7 +103,7 @@ def test_collect_refuses_huge_members_without_unpacking_them(tmp_path: Path) -> 
     path = write_zip(tmp_path / "all.zip", {"eve/03.ipynb": b" " * (LARGEST_FILE * 20)})
     assert path.stat().st_size < 1 << 20
     (submission,) = collect(path)
-    assert submission.refused == "03.ipynb is larger than 10 MB"
+    assert submission.refused == "03.ipynb is larger than 25 MB"
 
 
 @pytest.mark.parametrize("name", ["=HYPERLINK(1)", "@SUM(1)", "x" * 200, "a\x1b[2Jb", "a<b>"])
@@ -194,3 +194,40 @@ def test_digest_follows_the_code_alone(tmp_path: Path) -> None:
     assert digest_of(collect(tmp_path)[0]) == before
     path.write_text(solved(FLIPPED))
     assert digest_of(collect(tmp_path)[0]) != before
+
+
+def test_collect_says_what_was_handed_in_where_it_is_no_notebook(tmp_path: Path) -> None:
+    files = {
+        "ann/homework.zip": "x",
+        "bo_LATE_12_34_03.ipynb.txt": "x",
+        "cy_13_35_work.zip": "x",
+        "di_14_text.html": "x",
+        "ed_15_36_03.IPYNB": solved(),
+        "fay/.ipynb_checkpoints/03.ipynb": solved(),
+        "gus/.03.ipynb": solved(),
+        "grades.csv": "x",
+        "notes.md": "x",
+        ".DS_Store": "x",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = {one.student: one for one in collect(tmp_path)}
+    assert {student.name: one.refused for student, one in found.items()} == {
+        "ann": "no notebook was handed in, only homework.zip",
+        "bo": "no notebook was handed in, only 03.ipynb.txt",
+        "cy": "no notebook was handed in, only work.zip",
+        "di": "no notebook was handed in, only text.html",
+        "ed": "",
+        "fay": "no notebook was handed in, only 03.ipynb",
+        "gus": "no notebook was handed in, only .03.ipynb",
+    }
+    assert Student("bo", "12") in found
+
+
+def test_collect_names_a_few_of_many_files(tmp_path: Path) -> None:
+    (tmp_path / "ann").mkdir()
+    for number in range(5):
+        (tmp_path / f"ann/{number}.pdf").write_text("x")
+    (one,) = collect(tmp_path)
+    assert one.refused == "no notebook was handed in, only 0.pdf, 1.pdf, 2.pdf and 2 more"

@@ -231,7 +231,7 @@ def test_autograder_refuses_an_empty_submission(root: Path) -> None:
     results = json.loads((root / "results/results.json").read_text())
     assert is_valid(results)
     assert results["score"] == 0
-    assert words.NO_NOTEBOOK in results["output"]
+    assert words.no_notebook(()) in results["output"]
 
 
 def test_autograder_reports_what_stopped_the_grader(root: Path) -> None:

@@ -6,13 +6,14 @@ import csv
 import json
 import signal
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import psutil
 import pytest
 from cnncourse_grader import grade as grading
-from cnncourse_grader.assignment import exercises_of
+from cnncourse_grader.assignment import Assignment, exercises_of
 from cnncourse_grader.collect import Student
 from cnncourse_grader.grade import Options, grade
 from cnncourse_grader.marks import Grade
@@ -76,6 +77,26 @@ def test_a_stopped_run_leaves_the_table_of_what_it_has(
         grade(options(tmp_path, small_class))
     rows = list(csv.DictReader((tmp_path / "grades.csv").read_text().splitlines()))
     assert [row["student"] for row in rows] == ["ann"]
+
+
+def test_a_submission_that_stops_the_grader_costs_its_own_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "submissions"
+    folder.mkdir()
+    for name in ("ann", "bo"):
+        (folder / f"{name}.ipynb").write_text("{")
+    whole = grading.mark_submission
+
+    def mark_submission(submission, *values: object) -> Grade:
+        if submission.student.name == "ann":
+            raise RecursionError("too \x1b deep")
+        return whole(submission, *values)
+
+    monkeypatch.setattr(grading, "mark_submission", mark_submission)
+    ann, bo = grade(options(tmp_path, folder))
+    assert ann.status == "not graded: RecursionError: too ? deep"
+    assert bo.status.startswith("refused")
 
 
 def test_dask_workers_give_the_same_results(
@@ -189,12 +210,29 @@ def test_the_seed_stands_in_no_report(finished: Path) -> None:
     assert not [path for path in files if SECRET in path.read_text()]
 
 
-def test_resume_refuses_other_exercises_and_versions(finished: Path, monkeypatch) -> None:
+def test_resume_refuses_other_exercises(finished: Path) -> None:
     with pytest.raises(ValueError, match="same exercises"):
         grade(options(finished.parent, finished, resume=True, chapters=[4]))
+
+
+def test_resume_says_what_another_version_changed(finished: Path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(cnncourse, "__version__", "9")
-    with pytest.raises(ValueError, match="same version"):
-        grade(options(finished.parent, finished, resume=True))
+    grade(options(finished.parent, finished, resume=True))
+    assert "Do: --regrade corr2d" in capsys.readouterr().err
+
+
+def test_regrade_wants_names_that_there_are(finished: Path) -> None:
+    with pytest.raises(ValueError, match="got 'corr3d'"):
+        grade(options(finished.parent, finished, regrade=["corr3d"]))
+
+
+def test_every_exercise_has_a_fingerprint_that_tells_a_change() -> None:
+    exercises = exercises_of(range(1, 11))
+    before = Assignment.draw(exercises, SECRET).digests()
+    assert before == Assignment.draw(exercises, "another").digests()
+    changed = [replace(one, points=one.points + 1) for one in exercises]
+    after = Assignment.draw(changed, SECRET).digests()
+    assert [name for name in before if before[name] == after[name]] == []
 
 
 def test_resume_writes_what_is_missing(finished: Path) -> None:

@@ -100,7 +100,7 @@ def test_sandbox_shows_no_solution() -> None:
 
 
 def test_what_the_sandbox_shows_is_there() -> None:
-    assert [name for name in stripped.SHOWN if not stripped.files_of(name)] == []
+    assert [name for name in stripped.HELPERS if not stripped.files_of(name)] == []
 
 
 def test_stripped_package_holds_no_reference_and_no_hint(tmp_path: Path) -> None:
@@ -163,5 +163,6 @@ def test_a_request_holds_no_secret_and_no_expected_value() -> None:
     assert SECRET.encode() not in message
     request = wire.unpack(message)
     known = {"name", "takes_arguments", "forbidden", "functions", "probe", "cases"}
-    assert request.keys() == {"cells", "limits", "exercises"}
+    assert request.keys() == {"cells", "files", "limits", "exercises", "at_the_end"}
+    assert request["cells"] == ["x = 1"]
     assert all(one.keys() == known for one in request["exercises"])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 from cnncourse_grader import wire
-from cnncourse_grader.answers import read_answers
-from cnncourse_grader.words import TAMPERED
+from cnncourse_grader.answers import Answer, read_answers
+from cnncourse_grader.words import BEHIND_THE_END, MALFORMED, NO_END, TAMPERED
 
 from cnncourse import checks
 from cnncourse.checks.exercise import Call
@@ -88,14 +88,16 @@ def test_wire_packs_data_only() -> None:
 
 
 GOOD = {"exercise": "f", "problem": "", "outcomes": [vars(Outcome(value=1.0))]}
+END = wire.pack({"end": True})
 CASES = {"f": checks.find("corr2d").cases(torch.Generator())[:1]}
 
 
 def test_answers_are_read_when_they_are_whole() -> None:
-    data = wire.pack({"started": True}) + wire.pack(GOOD)
+    data = wire.pack({"started": True}) + wire.pack(GOOD) + END
     answers = read_answers(data, CASES)
     assert answers.started
-    assert answers.answers["f"].outcomes == (Outcome(value=1.0),)
+    assert answers.answers["f"] == [Answer((Outcome(value=1.0),))]
+    assert answers.fault == ""
 
 
 @pytest.mark.parametrize(
@@ -125,13 +127,13 @@ def test_answers_are_read_when_they_are_whole() -> None:
 )
 def test_answers_with_anything_odd_count_for_nothing(change: dict) -> None:
     answers = read_answers(wire.pack(GOOD | change), CASES)
-    assert answers.answers["f"].outcomes == ()
-    assert answers.answers["f"].problem == TAMPERED
+    assert answers.answers["f"] == [Answer(problem=TAMPERED)]
 
 
-def test_answers_given_twice_count_for_nothing() -> None:
-    answers = read_answers(wire.pack(GOOD) * 2, CASES)
-    assert answers.answers["f"].problem == TAMPERED
+def test_of_many_tries_the_last_are_kept() -> None:
+    tries = [{"outcomes": [vars(Outcome(value=n))]} for n in range(100)]
+    answers = read_answers(b"".join(wire.pack(GOOD | one) for one in tries), CASES).answers["f"]
+    assert [one.outcomes[0].value for one in answers] == [97, 98, 99]
 
 
 def test_answers_end_where_the_data_is_malformed() -> None:
@@ -139,7 +141,28 @@ def test_answers_end_where_the_data_is_malformed() -> None:
     assert list(read_answers(wire.pack(GOOD) + b"garbage", CASES).answers) == ["f"]
 
 
+@pytest.mark.parametrize(
+    ("data", "fault"),
+    [
+        (b"", NO_END),
+        (wire.pack(GOOD), NO_END),
+        (wire.pack({"end": torch.ones(2)}), NO_END),
+        (wire.pack(GOOD) + b"garbage", MALFORMED),
+        (END + b"garbage", BEHIND_THE_END),
+        (END + wire.pack(GOOD), BEHIND_THE_END),
+        (END + END, BEHIND_THE_END),
+        (wire.pack(GOOD) + END, ""),
+    ],
+)
+def test_results_end_with_the_last_message(data: bytes, fault: str) -> None:
+    assert read_answers(data, CASES).fault == fault
+
+
+def test_what_stands_behind_the_end_does_not_count() -> None:
+    assert read_answers(END + wire.pack(GOOD), CASES).answers == {}
+
+
 def test_answers_hold_no_control_characters() -> None:
     outcome = vars(Outcome()) | {"error": "a\x1b[2J\x00b"}
     answers = read_answers(wire.pack(GOOD | {"outcomes": [outcome]}), CASES)
-    assert answers.answers["f"].outcomes[0].error == "a?[2J?b"
+    assert answers.answers["f"][0].outcomes[0].error == "a?[2J?b"

@@ -36,8 +36,8 @@ from packaging.utils import canonicalize_name
 from tools.repository import read_config, setup_cell
 
 ROOT = Path(__file__).resolve().parents[2]
-CHAPTERS = sorted(ROOT.glob("book/[0-9]*.ipynb"))
-NOTEBOOKS = sorted([*ROOT.glob("book/**/[0-9]*.ipynb"), *ROOT.glob("learn/[0-9]*.ipynb")])
+CHAPTERS = sorted(ROOT.glob("book/*_*.ipynb"))
+NOTEBOOKS = sorted([*ROOT.glob("book/**/*_*.ipynb"), *ROOT.glob("learn/*_*.ipynb")])
 
 COLAB_PYTHON = "3.13"
 PINNED = {

@@ -110,9 +110,9 @@ def test_archives_have_the_names_on_the_page():
 
 def test_table_of_grades_has_the_columns_on_the_page():
     columns = store.table([], ["EXERCISE"], "").strip().split(",")
-    assert columns == ["student", "id", "EXERCISE", "total", "max", "status"]
+    assert columns == ["student", "id", "EXERCISE", "total", "max", "status", "look"]
     text = (ROOT / "book/instructors/assign.md").read_text("utf-8")
-    row = "`student`, `id`, a column of points for each exercise, `total`, `max`, `status`"
+    row = "`student`, `id`, a column of points for each exercise, `total`, `max`, `status`, `look`"
     assert row in text
 
 
@@ -152,7 +152,7 @@ def test_syllabus_leads_to_every_chapter_that_is_written():
     rows = re.findall(r"(?m)^\| (?!Chapter|---)[^|]+ \| (.+) \|$", SYLLABUS)
     assert len(rows) == len(ORDER)
     linked = [name for row in rows for name in re.findall(r"\]\(\.\./(\w+)\.ipynb\)", row)]
-    assert linked == [path.stem for path in chapters()]
+    assert linked == [path.stem for path in chapters() if path.stem[0].isdigit()]
 
 
 # The mapping of d2l's exercises

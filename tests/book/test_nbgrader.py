@@ -1,4 +1,4 @@
-"""nbgrader's own route, as book/instructors/assign.md tells it, on three submissions.
+"""nbgrader's own route, as book/instructors/assign.md tells it, on four submissions.
 
 The configuration is the one on the page. nbgrader runs from the command line in a course folder of
 its own, with a gradebook that it makes itself.
@@ -27,7 +27,10 @@ SEEN = 'import os\n\nprint("seed:", os.environ["CNNCOURSE_SEED"])'
 FLIP = ("i : i + kh, j : j + kw] * kernel)", "i : i + kh, j : j + kw] * kernel.flip(0, 1))")
 
 
-def nbgrader(course: Path, *words: str) -> None:
+WARNS = ("def corr2d(x, kernel):\n", "def corr2d(x, kernel):\n    kernel = torch.tensor(kernel)\n")
+
+
+def nbgrader(course: Path, *words: str) -> str:
     """Run nbgrader as in an active environment: it looks for its helpers on the PATH."""
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -40,6 +43,7 @@ def nbgrader(course: Path, *words: str) -> None:
     command = [sys.executable, "-m", "nbgrader", *words]
     done = subprocess.run(command, cwd=course, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
 
 
 def configuration() -> str:
@@ -78,25 +82,27 @@ def correct(course: Path) -> nbformat.NotebookNode:
     return notebook
 
 
-def wrong(course: Path) -> nbformat.NotebookNode:
-    """Flip the kernel of corr2d, on which convolve2d rests."""
+def with_corr2d(course: Path, *change: str) -> nbformat.NotebookNode:
+    """Change a line of a right corr2d."""
     notebook = solved(course)
     (cell,) = [cell for cell in notebook.cells if cell.source.startswith("def corr2d(")]
-    assert FLIP[0] in cell.source
-    cell.source = cell.source.replace(*FLIP)
+    assert change[0] in cell.source
+    cell.source = cell.source.replace(*change)
     return notebook
 
 
 @pytest.fixture(scope="module")
 def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Grade three submissions, from the source to the exported table."""
+    """Grade four submissions, from the source to the exported table."""
     folder = tmp_path_factory.mktemp("course")
     (folder / "nbgrader_config.py").write_text(configuration(), "utf-8")
     (folder / "source/03").mkdir(parents=True)
     nbformat.write(instructor_version(SOURCE), folder / "source/03" / NAME)
     nbgrader(folder, "generate_assignment", "03")
     hand_in(folder, "correct", correct(folder))
-    hand_in(folder, "wrong", wrong(folder))
+    # Flip the kernel of corr2d, on which convolve2d rests.
+    hand_in(folder, "wrong", with_corr2d(folder, *FLIP))
+    hand_in(folder, "warns", with_corr2d(folder, *WARNS))
     hand_in(folder, "empty", released(folder))
     nbgrader(folder, "autograde", "03")
     nbgrader(folder, "export")
@@ -118,7 +124,9 @@ def test_points_of_the_assignment_are_those_of_the_source(course):
 
 # Written answers wait for a person, so the functions' points are all there is: 14. A flipped kernel
 # costs those of corr2d and of convolve2d, which calls it: 1 + 1.
-@pytest.mark.parametrize(("student", "score"), [("correct", 14), ("wrong", 12), ("empty", 0)])
+@pytest.mark.parametrize(
+    ("student", "score"), [("correct", 14), ("warns", 14), ("wrong", 12), ("empty", 0)]
+)
 def test_export_has_the_score(course, student, score):
     assert float(exported(course)[student]["score"]) == score
 
@@ -145,3 +153,17 @@ def test_empty_submission_stops_at_the_hidden_tests(course):
 
 def test_submission_sees_the_seed_as_the_guide_warns(course):
     assert f"seed: {SECRET}" in outputs(course, "correct")
+
+
+def test_warning_of_an_answer_is_shown_and_costs_nothing(course):
+    assert "recommended to use sourceTensor" in outputs(course, "warns")
+
+
+@pytest.mark.parametrize(
+    ("student", "says"),
+    [("correct", "Success!"), ("wrong", "VALIDATION FAILED"), ("empty", "VALIDATION FAILED")],
+)
+def test_validate_tells_wrong_from_right(course, student, says):
+    said = nbgrader(course, "validate", f"submitted/{student}/03/{NAME}")
+    assert says in said
+    assert "cannot be converted to a float" not in said

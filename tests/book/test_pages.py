@@ -30,6 +30,10 @@ CHAPTER = """\
 
 The matrix of windows is known as **im2col**. It is **not** in the list.
 
+im2col again, and `im2col`. No second matrix of windows.
+
+So {chapter}`later` follows {chapter}`unwritten`.
+
 :::{figure} plot.png
 :alt: A square.
 
@@ -99,7 +103,23 @@ chapter | A chapter | What?
 later | Another chapter | How?
 :::
 """
+GLOSSARY = """\
+# Words
+
+im2col, im2col
+: Windows as columns.
+: 창을 열로 펼친 것.
+
+matrix, 행렬
+: A table of numbers.
+: 수를 늘어놓은 표.
+
+window matrix, matrix of windows, 창 행렬
+: A matrix with a window in each row.
+: 행마다 창이 하나씩 있는 행렬.
+"""
 PAGES = {"book/index": LANDING, "book/02_chapter": CHAPTER, "book/03_later": LATER}
+PAGES["book/glossary"] = GLOSSARY
 PAGES["book/exercises/01_unwritten"] = "# Exercises\n\nDo it.\n"
 PAGES["book/exercises/02_chapter"] = "# Exercises for it\n\nDo it.\n"
 
@@ -175,7 +195,12 @@ def test_exercises_keep_their_own_numbers(book: Path, chapter: Tag) -> None:
 
 @pytest.mark.parametrize(
     ("page", "number"),
-    [("book/08_lenet", (8,)), ("book/index", ()), ("book/exercises/08_lenet", ())],
+    [
+        ("book/08_lenet", (8,)),
+        ("book/A_nonlinearity", ("A",)),
+        ("book/index", ()),
+        ("book/exercises/08_lenet", ()),
+    ],
 )
 def test_chapter_number_is_that_of_the_file(page: str, number: tuple[int, ...]) -> None:
     assert chapter_number(page) == number
@@ -227,11 +252,13 @@ WRONG = {
     "book/index": "# Home\n\nSo $\\starr$.\n",
     "book/03_fraction": "# A page\n\n$$\n\\frac{1}\n$$\n",
     "book/08_question": "# Another page\n\n:::{predict}\n:::\n",
+    "book/09_name": "# A third page\n\nSee {chapter}`nowhere`.\n",
 }
 REPORTS = [
     r"index\.md.*starr",
     r"03_fraction\.md.*frac",
     r"08_question\.md.*predict",
+    r"09_name\.md.*nowhere",
     r"terms\.txt lists 'im2col', which no page has in bold",
 ]
 
@@ -264,7 +291,25 @@ def test_term_in_bold_stands_in_the_index(book: Path, chapter: Tag) -> None:
     ]
 
 
-@pytest.mark.parametrize("page", ["genindex", "book/02_chapter", "book/index"])
+def test_first_use_of_a_word_leads_to_the_glossary(book: Path, chapter: Tag) -> None:
+    links = [(a.text, a["href"], a["title"]) for a in chapter.select("a.word")]
+    assert links == [
+        ("matrix of windows", "glossary.html#word-window-matrix", "창 행렬"),
+        ("im2col", "glossary.html#word-im2col", "im2col"),
+    ]
+    assert article(book, "book/03_later").select("a.word") == []
+
+
+def test_glossary_has_both_languages_and_leads_to_the_chapter(book: Path) -> None:
+    page = article(book, "book/glossary")
+    name, korean = page.select("dt#word-window-matrix > span")
+    assert (name.text, korean.text) == ("window matrix, matrix of windows", "창 행렬")
+    assert [part.text.strip() for part in page.select('[lang="ko"]')][-1].startswith("행마다")
+    links = [(a.text, a["href"]) for a in page.select("dd a")]
+    assert links == [("Chapter 2", "02_chapter.html#term-im2col")]
+
+
+@pytest.mark.parametrize("page", ["genindex", "book/02_chapter", "book/index", "book/glossary"])
 def test_sample_is_accessible(browser: Browser, book: Path, page: str) -> None:
     with visiting(browser, book, page) as visit:
         assert find_violations(visit) == []
@@ -339,6 +384,12 @@ def test_unwritten_chapter_says_what_is_ready(book: Path) -> None:
         "exercises/02_chapter.html",
     ]
     assert [a["href"] for a in alone.select("a")] == ["03_later.html"]
+
+
+def test_chapter_is_named_by_its_place_with_a_link_once_it_is_written(chapter: Tag) -> None:
+    sentence = next(p for p in chapter.select("p") if "follows" in p.text)
+    assert sentence.text == "So chapter 3 follows chapter 1."
+    assert [(a.text, a["href"]) for a in sentence.select("a")] == [("chapter 3", "03_later.html")]
 
 
 def test_search_knows_sections_terms_and_names_but_no_answer(book: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from typing import NamedTuple
 
 import torch
@@ -174,6 +175,8 @@ def main() -> int:
     """Print the table; return 1 if a wrong answer passes or is named otherwise than it should."""
     print(f"Every wrong answer is tried with {SEEDS} seeds; counted are the trials.")
     print(f"{'exercise':<28}{'trials':>8}{'killed':>8}{'to name':>9}{'named':>7}")
+    # Many are made of the course's own functions, which no learner's answer may call.
+    import_module("cnncourse.checks.run")._is_helper = lambda module: True
     mutants, all_lost = all_mutants(), []
     for name in exercises():
         counts, lost = try_exercise([m for m in mutants if m.exercise == name])

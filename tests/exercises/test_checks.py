@@ -33,6 +33,8 @@ from cnncourse.checks.report import MOST_NUMBERS, STYLES, Report, show
 from cnncourse.checks.run import LONGEST_ERROR, NotDataError, Outcome, plain, run
 from cnncourse.checks.trial import agree
 from cnncourse.checks.tried import tried
+from cnncourse.cross_correlation import corr2d
+from cnncourse.training import seed_everything
 
 # Rows times columns plus bias: not square and square, two dtypes, results not square.
 SIZES = [(2, 3), (3, 2), (3, 3), (4, 2), (4, 4)]
@@ -793,6 +795,7 @@ def test_check_of_a_stub_is_a_report_and_no_error():
     assert str(report) == '○ corr2d: nothing written yet\nStart with `hint("corr2d")`.'
 
 
+@pytest.mark.usefixtures("answers_of_the_course")
 def test_passed_check_says_where_to_go_on():
     first, *_, last = [e for e in exercises().values() if e.chapter == 3]
     after = names()[names().index(first.name) + 1]
@@ -802,10 +805,40 @@ def test_passed_check_says_where_to_go_on():
 
 def test_check_takes_a_module_as_a_function():
     class Layer(nn.Module):
-        def forward(self, x, kernel):
-            return find("corr2d").reference(x, kernel)
+        def forward(self, n, k, stride, padding, dilation):
+            return (n + 2 * padding - dilation * (k - 1) - 1) // stride + 1
 
-    assert check("corr2d", Layer()).passed
+    assert check("output_size", Layer()).passed
+
+
+@pytest.mark.parametrize(
+    "answer", [corr2d, lambda x, kernel: corr2d(x, kernel), lambda x, kernel: names() and None]
+)
+def test_check_refuses_what_the_course_does_itself(answer):
+    report = check("corr2d", answer)
+    assert not report.passed
+    assert "The answer calls `cnncourse." in report.diagnosis
+    assert "Here that work is yours to do." in report.diagnosis
+
+
+def test_check_lets_an_answer_call_what_solves_nothing():
+    def helped(x, kernel):
+        seed_everything(0)
+        return affine(x, kernel)
+
+    assert examine(helped).passed
+
+
+def test_check_leaves_the_profiler_alone():
+    def profiler(*values):
+        pass
+
+    sys.setprofile(profiler)
+    try:
+        examine(affine)
+        assert sys.getprofile() is profiler
+    finally:
+        sys.setprofile(None)
 
 
 def test_hints_come_one_by_one(monkeypatch):

@@ -65,6 +65,7 @@ def mutants():
         jaxtyping.config.update("jaxtyping_disable", False)
 
 
+@pytest.mark.usefixtures("answers_of_the_course")
 @pytest.mark.parametrize("mutant", mutants(), ids=lambda m: f"{m.exercise}-{m.label}")
 def test_check_rejects_and_names_wrong_answer(mutant):
     report = check(mutant.exercise, mutant.answer)
@@ -97,6 +98,7 @@ def test_exercise_has_enough_answers(exercise):
 TRAINING = [e for e in EXERCISES if e.probe and e.accepts]
 
 
+@pytest.mark.usefixtures("answers_of_the_course")
 @pytest.mark.parametrize("exercise", [e for e in EXERCISES if e not in TRAINING], ids=label)
 def test_check_accepts_reference_for_many_seeds(exercise):
     reports = [check(exercise.name, exercise.reference, seed=seed) for seed in range(5)]

@@ -12,9 +12,11 @@ MODULES = (
     "code",
     "figures",
     "formulas",
+    "glossary",
     "launch",
     "predict",
     "search",
+    "shapes",
     "terms",
     "weight",
 )

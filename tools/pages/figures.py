@@ -18,10 +18,10 @@ from sphinx.transforms.post_transforms.images import BaseImageConverter
 from sphinx.writers.html5 import HTML5Translator
 
 
-def chapter_number(docname: str) -> tuple[int, ...]:
-    """Return (8,) for ``book/08_lenet``, and () for a page that is no chapter."""
-    name = re.fullmatch(r"book/(\d+)_\w+", docname)
-    return (int(name[1]),) if name else ()
+def chapter_number(docname: str) -> tuple[int | str, ...]:
+    """Return (8,) for ``book/08_lenet``, ("A",) for an appendix, and () for any other page."""
+    name = re.fullmatch(r"book/(\d+|[A-Z])_\w+", docname)
+    return (int(name[1]) if name[1].isdigit() else name[1],) if name else ()
 
 
 def number_by_chapter(app: Sphinx, builder: Builder) -> None:

@@ -379,8 +379,8 @@ def _mean(numbers: list[float]) -> float:
 
 
 INVARIANCE_ERROR = Exercise(
-    name="invariance_error",
-    signature="invariance_error(f, x)",
+    name="largest_invariance_error",
+    signature="largest_invariance_error(f, x)",
     title="Does the output stay?",
     minutes=20,
     difficulty="medium",

@@ -467,9 +467,9 @@ def _painted_over(x: Tensor, kernel: Tensor, s: int) -> Tensor:
     return y
 
 
-CONV_TRANSPOSE2D = Exercise(
-    name="conv_transpose2d",
-    signature="conv_transpose2d(x, kernel, stride)",
+PAINT_COPIES = Exercise(
+    name="paint_copies",
+    signature="paint_copies(x, kernel, stride)",
     title="Paint copies",
     minutes=30,
     difficulty="hard",
@@ -536,4 +536,4 @@ CONV_TRANSPOSE2D = Exercise(
     ),
 )
 
-EXERCISES = (OUTPUT_SIZE, PIXEL_USES, SAME_PADDING, REFLECT_PAD, CONV_TRANSPOSE2D)
+EXERCISES = (OUTPUT_SIZE, PIXEL_USES, SAME_PADDING, REFLECT_PAD, PAINT_COPIES)

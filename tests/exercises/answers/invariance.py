@@ -326,7 +326,7 @@ def error_with_floor(f, x, dy, dx):
     return ((a - b).norm() / (b.norm() + 1e-6)).item()
 
 
-# invariance_error
+# largest_invariance_error
 
 
 def stays_loops(f, x):
@@ -495,7 +495,7 @@ RIGHT = {
         *(translate_padded, translate_roll_and_erase, translate_numpy),
     ],
     "equivariance_error": [error_roll, error_tensor, error_loops, error_numpy, error_einsum],
-    "invariance_error": [stays_loops, stays_tensor, stays_backwards],
+    "largest_invariance_error": [stays_loops, stays_tensor, stays_backwards],
     "reordered_weight": [
         *(weight_by_columns, weight_indexed, weight_times_matrix, weight_selected),
     ],
@@ -545,7 +545,7 @@ WRONG = {
         (error_moves_x_itself, "`x` was changed in place"),
         (error_with_floor, "Is a small number added"),
     ],
-    "invariance_error": [
+    "largest_invariance_error": [
         (stays_moves_output, "The output is moved too"),
         (stays_mean, "This is the mean over the shifts"),
         (stays_one_shift, "One shift alone is tried"),

@@ -407,7 +407,7 @@ def pad_negative_step(x, p):
     return torch.cat([x[:, :, p:0:-1], x, x[:, :, -p - 1 : -1].flip(2)], dim=2)
 
 
-# conv_transpose2d
+# paint_copies
 
 
 def up_blocks(x, kernel, stride):
@@ -524,7 +524,7 @@ RIGHT = {
         size_ceil_of_places,
     ],
     "pixel_uses": [uses_loops, uses_counted, uses_unfold, uses_gradient],
-    "conv_transpose2d": [up_blocks, up_weights, up_zeros_between, up_matrices],
+    "paint_copies": [up_blocks, up_weights, up_zeros_between, up_matrices],
     "same_padding": [same_halves, same_ceil, same_one_by_one, same_searched],
     "reflect_pad": [pad_concatenated, pad_loops, pad_index, pad_matrices, pad_filled],
 }
@@ -560,7 +560,7 @@ WRONG = {
         (uses_number_unseen, "Return a number for each pixel"),
         (uses_short_steps, ""),
     ],
-    "conv_transpose2d": [
+    "paint_copies": [
         (up_torch, "calls `torch.conv_transpose2d`"),
         (up_covers, "They must add"),
         (up_turned, "The copies of the kernel are turned"),
