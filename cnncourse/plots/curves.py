@@ -381,7 +381,7 @@ def shift_curves(values: Mapping[str, Sequence[Sequence[float]]], label: str) ->
         seeds = np.array(rows)
         pixels = range(seeds.shape[1])
         axes.fill_between(pixels, seeds.min(0), seeds.max(0), color=COLOURS[i], alpha=0.2, lw=0)
-        curve(axes, i, pixels, seeds.mean(0), name)
+        curve(axes, i, pixels, seeds.mean(0).tolist(), name)
     axes.set(xlabel="pixels moved", ylabel=label)
     name_curves(axes)
     return figure
