@@ -115,8 +115,8 @@ def basis(claim: Claim) -> str:
 
 
 def escaped(phrase: str) -> str:
-    """Keep a phrase in its cell of the table."""
-    return phrase.replace("|", r"\|")
+    """Keep a phrase in its cell of the table, a displayed formula too."""
+    return " ".join(phrase.split()).replace("$$", "$").replace("|", r"\|")
 
 
 def words_of(notebook: NotebookNode) -> int:

@@ -27,7 +27,16 @@ from packaging.requirements import InvalidRequirement, Requirement
 from cnncourse_grader import stripped
 
 # What a learner's own `pip install cnncourse` brings, and what a notebook uses besides.
-PACKAGES = ("torch", "numpy", "matplotlib", "jaxtyping", "tqdm", "pandas", "ipython")
+PACKAGES = (
+    "torch",
+    "numpy",
+    "matplotlib",
+    "jaxtyping",
+    "safetensors",
+    "tqdm",
+    "pandas",
+    "ipython",
+)
 
 
 def command(scratch: int) -> list[str]:

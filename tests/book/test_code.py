@@ -33,7 +33,7 @@ def test_a_wrapped_line_hangs_behind_its_own_indentation(browser: Browser) -> No
 def test_copied_code_is_the_code(browser: Browser) -> None:
     with visiting(browser, SITE, CHAPTERS[0]) as visit:
         visit.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-        cell = visit.page.locator("article .cell_input").nth(1)
+        cell = visit.page.locator("article .cell_input").first
         cell.hover()
         cell.locator(".copybtn").click()
         copied = visit.page.evaluate("navigator.clipboard.readText()")

@@ -51,7 +51,8 @@ PINNED = {
 }
 COLAB_TORCH = "2.11.0"
 STANDS_IN_FOR_TORCH = "torch==2.13.0"
-PRESENT = ["beartype", "einops", "jupytext", "pooch", "requests", "tqdm"]  # versions not recorded
+# Versions not recorded; safetensors comes with Colab's transformers.
+PRESENT = ["beartype", "einops", "jupytext", "pooch", "requests", "safetensors", "tqdm"]
 TORCHVISION = "torchvision==0.28.0"
 ADDED = {"cnncourse", "d2l", "jaxtyping", "wadler-lindig"}  # jaxtyping needs the last
 

@@ -306,7 +306,28 @@ EQUIVARIANCE_ERROR = Exercise(
 )
 
 
+FUNCTIONS = {
+    "filter_with": given.filter_with,
+    "filter_and_read": given.filter_and_read,
+    "weigh_pixels": given.weigh_pixels,
+}
+
+
 def functions_to_stay(random: Generator) -> list[Case]:
+    """Draw pictures with invariant functions, and with others; none gives zeros alone."""
+    cases = _functions_and_pictures(random)
+    while any(_value(case).norm() == 0 for case in cases):
+        cases = _functions_and_pictures(random)
+    return cases
+
+
+def _value(case: Case) -> Tensor:
+    """Return f(x) of a case."""
+    f, x = case.arguments
+    return FUNCTIONS[f.name](*f.data)(x)
+
+
+def _functions_and_pictures(random: Generator) -> list[Case]:
     """Draw pictures with invariant functions, and with others."""
 
     def numbers(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -389,11 +410,7 @@ INVARIANCE_ERROR = Exercise(
     graded="one number, for invariant functions and for others, over all shifts",
     reference=largest_change,
     cases=functions_to_stay,
-    functions={
-        "filter_with": given.filter_with,
-        "filter_and_read": given.filter_and_read,
-        "weigh_pixels": given.weigh_pixels,
-    },
+    functions=FUNCTIONS,
     mistakes=(
         Mistake(
             "The output is moved too, which asks for equivariance. Here f(T x) and f(x) are "
