@@ -41,11 +41,11 @@ class Figure(BaseFigure):
 def _in_few_colours(image: Image.Image) -> Image.Image:
     """Return a picture in the 256 colours that cover it best: a third of the bytes.
 
-    A photograph, of which more than a hundredth would look different, stays as it is.
+    A photograph, of which more than a twentieth would look different, stays as it is.
     """
     few = image.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     change = np.asarray(image, dtype=int) - np.asarray(few.convert("RGB"), dtype=int)
-    return few if (abs(change).max(axis=2) > 8).mean() < 0.01 else image
+    return few if (abs(change).max(axis=2) > 8).mean() < 0.05 else image
 
 
 def one_axes() -> tuple[Figure, Axes]:

@@ -1,9 +1,8 @@
 """Networks that a record has trained, for a reader who does not want to wait.
 
 Only the weights of seed 0 are kept, in half precision: 124 kB a LeNet, 8 kB most networks of
-chapter 7. That moves a logit by less
-than a thousandth of its size. A file of safetensors holds numbers and words, and no code that
-loading it would run.
+the shift test. That moves a logit by less than a thousandth of its size. A file of safetensors
+holds numbers and words, and no code that loading it would run.
 """
 
 from __future__ import annotations
