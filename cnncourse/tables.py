@@ -10,6 +10,8 @@ from html import escape
 class Table:
     """Rows of text under headings; the first column names each row.
 
+    Words stand at the left of their column, numbers at the right.
+
     Attributes
     ----------
     headings : tuple of str
@@ -36,19 +38,27 @@ class Table:
     def __repr__(self) -> str:
         lines = [self.headings, *self.rows]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        # Words to the left, numbers to the right.
-        sides = "<" + ">" * (len(widths) - 1)
+        sides = "".join("<" if words else ">" for words in self._are_words())
         return "\n".join(
             "  ".join(map("{:{}{}}".format, line, sides, widths)).rstrip() for line in lines
         )
 
     def _repr_html_(self) -> str:
         head = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in self.headings)
-        body = "".join(map(_html_row, self.rows))
+        body = "".join(_html_row(row, self._are_words()) for row in self.rows)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
+    def _are_words(self) -> list[bool]:
+        """Tell for each column whether its cells are words; the names of the rows are."""
+        columns = [[row[k] for row in self.rows] for k in range(1, len(self.headings))]
+        return [True, *(any(cell[:1].isalpha() for cell in column) for column in columns)]
 
-def _html_row(row: tuple[str, ...]) -> str:
-    name, *numbers = map(escape, row)
-    cells = "".join(f"<td>{number}</td>" for number in numbers)
-    return f'<tr><th scope="row">{name}</th>{cells}</tr>'
+
+def _html_row(row: tuple[str, ...], words: list[bool]) -> str:
+    name, *cells = map(escape, row)
+    rest = "".join(map(_html_cell, cells, words[1:]))
+    return f'<tr><th scope="row">{name}</th>{rest}</tr>'
+
+
+def _html_cell(cell: str, words: bool) -> str:
+    return f'<td style="text-align: left">{cell}</td>' if words else f"<td>{cell}</td>"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from IPython.core.formatters import DisplayFormatter
+from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from PIL import Image
 from torch import nn
@@ -142,6 +143,19 @@ def test_curve_names_stand_at_the_height_of_their_ends() -> None:
         box = Text.get_window_extent(note)
         middle = axes.transData.inverted().transform((box.x0, (box.y0 + box.y1) / 2))[1]
         assert middle == pytest.approx(end, abs=0.02)
+
+
+def test_a_curve_name_stands_beside_a_piece_of_its_curve() -> None:
+    figure = plots.training_curves({"low": [0.0, 0.1], "high": [0.0, 0.9]})
+    figure.savefig("/dev/null", format="png")
+    (axes,) = figure.axes
+    pieces = [artist for artist in figure.artists if isinstance(artist, Line2D)]
+    for line, piece, note in zip(axes.lines, pieces, axes.texts, strict=True):
+        for style in ("color", "marker"):
+            assert getattr(piece, f"get_{style}")() == getattr(line, f"get_{style}")()
+        assert piece._dash_pattern == line._dash_pattern
+        assert note.get_text() == line.get_label()
+        assert piece.get_ydata()[0] == pytest.approx(note.get_position()[1])
 
 
 def test_layer_scale_curves_draws_every_layer_that_has_the_quantity() -> None:
