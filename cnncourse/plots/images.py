@@ -91,7 +91,10 @@ def kernels(weight: Float[Tensor, "o c kh kw"], columns: int = 6) -> Figure:
 
 
 def feature_maps(
-    maps: Float[Tensor, "c h w"], titles: Sequence[str] | None = None, columns: int = 6
+    maps: Float[Tensor, "c h w"],
+    titles: Sequence[str] | None = None,
+    columns: int = 6,
+    label: str = "activation",
 ) -> Figure:
     """Draw the channels that one image leaves in a layer, on one common scale.
 
@@ -103,6 +106,8 @@ def feature_maps(
         One for each map, in place of the number of its channel.
     columns : int
         Channels a row, at least 1.
+    label : str
+        What the numbers are, at the colour bar.
 
     Returns
     -------
@@ -127,7 +132,7 @@ def feature_maps(
     names = titles if titles is not None else [f"channel {c}" for c in range(len(maps))]
     # Viridis grows in lightness from end to end, so it is the same picture in grey.
     figure = _tiles("maps", maps, names, columns, cmap="viridis", vmin=low, vmax=high)
-    figure.colorbar(figure.axes[0].images[0], ax=figure.axes, label="activation")
+    figure.colorbar(figure.axes[0].images[0], ax=figure.axes, label=label)
     return figure
 
 

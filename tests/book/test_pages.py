@@ -233,6 +233,22 @@ def test_formula_with_a_label_has_its_number_and_a_link(chapter: Tag) -> None:
     assert chapter.select_one('a[href="#equation-root"]').text == "(1)"
 
 
+@pytest.mark.parametrize("label", [True, False])
+def test_formula_wider_than_its_box_begins_at_the_left(
+    browser: Browser, book: Path, label: bool
+) -> None:
+    narrow = """(box, label) => {
+        if (!label) box.querySelector(".eqno").remove();
+        box.style.width = "20px";
+        const [formula, edge] = [box.querySelector("math"), box.getBoundingClientRect().left];
+        return [formula.getBoundingClientRect().left - edge, box.scrollWidth];
+    }"""
+    with visiting(browser, book, "book/02_chapter") as visit:
+        left, width = visit.page.eval_on_selector("div.math", narrow, label)
+    assert left == 0
+    assert width > 20
+
+
 @pytest.mark.parametrize(
     ("tex", "wanted"),
     [
@@ -388,7 +404,7 @@ def test_unwritten_chapter_says_what_is_ready(book: Path) -> None:
 
 def test_chapter_is_named_by_its_place_with_a_link_once_it_is_written(chapter: Tag) -> None:
     sentence = next(p for p in chapter.select("p") if "follows" in p.text)
-    assert sentence.text == "So chapter 3 follows chapter 1."
+    assert sentence.text == "So chapter 3 follows chapter 1 (to come)."
     assert [(a.text, a["href"]) for a in sentence.select("a")] == [("chapter 3", "03_later.html")]
 
 

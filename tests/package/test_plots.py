@@ -276,6 +276,7 @@ def test_feature_maps_share_one_scale() -> None:
     assert {axes.images[0].get_clim() for axes in tiles} == {(0, 5)}
     assert [axes.get_title() for axes in tiles] == ["channel 0", "channel 1"]
     assert bar.get_ylabel() == "activation"
+    assert plots.feature_maps(maps, label="share").axes[-1].get_ylabel() == "share"
 
 
 BAD = [

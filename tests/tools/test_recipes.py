@@ -223,6 +223,8 @@ def test_networks_of_the_shift_test_differ_in_one_thing() -> None:
     for name in ("perceptron", "dense"):
         assert changes(shift.RECIPES, [name, f"{name}_moved"]) == [{"moved"}]
     assert changes(shift.RECIPES, ["max_pool", "max_pool_fast"]) == [{"lr"}]
+    long = ["perceptron_moved", "perceptron_moved_long"]
+    assert changes(shift.RECIPES, long) == [{"epochs"}]
 
 
 @pytest.mark.parametrize("name", shift.PLAIN)

@@ -9,7 +9,7 @@ A line holds a chapter's name, its title and the question that it answers; its p
 A chapter without a page stays on the list, in grey, and says whether its exercises are ready.
 
 The role ``chapter`` names one of the list in a sentence: {chapter}`locality` becomes "chapter 2",
-with a link as soon as there is a page.
+with a link, and "(to come)" in its place as long as there is no page.
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ class ChapterRole(SphinxRole):
         number = names.index(self.text) + 1
         page, words = f"book/{number:02}_{self.text}", f"chapter {number}"
         found = page in self.env.found_docs
-        return [page_link(self.env, page, words) if found else nodes.Text(words)], []
+        if not found:
+            return [nodes.Text(f"{words} (to come)")], []
+        return [page_link(self.env, page, words)], []
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
