@@ -1,8 +1,9 @@
 """How often a classifier gives the same answer to two shifts of one image, and networks to ask.
 
-The networks of ``NETWORKS`` differ from ``circular`` in one thing each. That one gives every
-circular shift of an image the same scores, bit for bit: with stride 1 and circular padding a shift
-of the input shifts every feature map, and the largest number of a map does not depend on its place.
+The networks of ``NETWORKS`` differ from ``circular`` in one thing each, and ``blur_pool`` from
+``max_pool``. ``circular`` gives every circular shift of an image the same scores, bit for bit: with
+stride 1 and circular padding a shift of the input shifts every feature map, and the largest number
+of a map does not depend on its place.
 
 Not handled: shifts by a fraction of a pixel, and the crops that others shift by.
 """
