@@ -270,9 +270,10 @@ MISSED = {
     "`nn.Dropout`, and compare what is reported with what you measure.",
     "choice": "reports the best of its epochs. Train for several, measure the network that you get "
     "back, and compare. The best epoch may be the last: once is not enough.",
-    "nothing": "has no fault. Which of your experiments speaks up, and what else would make it? A "
-    "right loop leaves gradients in `.grad`, and the network in either mode.",
+    "nothing": "has no fault. Which of your experiments sees one, and why? A right loop leaves "
+    "gradients in `.grad`, and the network in either mode.",
 }
+TWICE = ("mode", "choice", "nothing")
 
 
 def find_fault(train: Callable) -> str:
@@ -289,16 +290,16 @@ def judge_fault(named: str, train: Callable) -> str:
 
 
 def loops(random: Generator) -> list[Case]:
-    """Give each loop, each with a rate and a batch size of its own, in a drawn order."""
-    faults = [*MISSED, "mode", "choice", "nothing"]
-    order = torch.randperm(len(faults), generator=random).tolist()
-    return [Case(Call("loop", faults[i], *_recipe(random))) for i in order]
+    """Give each loop, three of them twice: left in one mode, then in the other."""
+    kinds = [*((fault, True) for fault in MISSED), *((fault, False) for fault in TWICE)]
+    order = torch.randperm(len(kinds), generator=random).tolist()
+    return [_loop(random, *kinds[i]) for i in order]
 
 
-def _recipe(random: Generator) -> tuple[float, int]:
+def _loop(random: Generator, fault: str, training: bool) -> Case:
     """Draw a learning rate from 0.02 to 0.1 and a batch size from 2 to 5."""
     rate, size = torch.rand(2, generator=random).tolist()
-    return round(0.02 + 0.08 * rate, 3), 2 + int(4 * size)
+    return Case(Call("loop", fault, round(0.02 + 0.08 * rate, 3), 2 + int(4 * size), training))
 
 
 FIND_FAULT = Exercise(

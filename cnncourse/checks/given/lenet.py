@@ -141,7 +141,7 @@ Pairs = tuple[Tensor, Tensor]
 
 
 class Parts(NamedTuple):
-    """What a training loop is made of; the defaults make a right one."""
+    """What a training loop is made of."""
 
     weights: Callable[[nn.Module], list[nn.Parameter]]
     batches: Callable[[Tensor, Tensor, int], Iterator[Pairs]]
@@ -157,17 +157,8 @@ def _accuracy(model: nn.Module, x: Tensor, y: Tensor) -> float:
 
 
 def _evaluated(model: nn.Module, x: Tensor, y: Tensor) -> float:
-    """Measure in evaluation mode. The mode that is left behind says nothing: it is training."""
     model.eval()
-    accuracy = _accuracy(model, x, y)
-    model.train()
-    return accuracy
-
-
-def _measured_first(model: nn.Module, x: Tensor, y: Tensor) -> float:
-    accuracy = _accuracy(model, x, y)
-    model.eval()
-    return accuracy
+    return _accuracy(model, x, y)
 
 
 def _together(x: Tensor, y: Tensor, size: int) -> Iterator[Pairs]:
@@ -176,7 +167,7 @@ def _together(x: Tensor, y: Tensor, size: int) -> Iterator[Pairs]:
 
 
 def _apart(x: Tensor, y: Tensor, size: int) -> Iterator[Pairs]:
-    orders = (torch.randperm(len(x)).split(size) for _ in "xy")
+    orders = torch.randperm(len(x)).split(size), torch.randperm(len(y)).split(size)
     for one, other in zip(*orders, strict=True):
         yield x[one], y[other]
 
@@ -195,13 +186,16 @@ FAULTY = {
     "softmax": RIGHT._replace(loss=lambda logits, y: cross_entropy(logits.softmax(1), y)),
     "labels": RIGHT._replace(batches=_apart),
     "layers": RIGHT._replace(weights=lambda model: list(model[-1].parameters())),
-    "mode": RIGHT._replace(measure=_measured_first),
+    "mode": RIGHT._replace(measure=_accuracy),
     "choice": RIGHT._replace(report=max),
 }
 
 
-def loop(fault: str, rate: float, batch_size: int) -> Callable[..., float]:
-    """Return a training loop with one fault; ``fault`` may be "nothing"."""
+def loop(fault: str, rate: float, batch_size: int, training: bool) -> Callable[..., float]:
+    """Return a training loop with one fault; ``fault`` may be "nothing".
+
+    The mode in which it leaves the model is ``training``: it says nothing of the fault.
+    """
     parts = FAULTY[fault]
 
     def train(model: nn.Module, data: Pairs, test: Pairs, epochs: int) -> float:
@@ -214,6 +208,7 @@ def loop(fault: str, rate: float, batch_size: int) -> Callable[..., float]:
                 parts.loss(model(x), y).backward()
                 _descend(weights, speeds, rate)
             accuracies.append(parts.measure(model, *test))
+        model.train(training)
         return parts.report(accuracies)
 
     return train

@@ -526,6 +526,15 @@ def fault_mode_left_behind(train):
     return first_of(without("mode", mode=shows), train)
 
 
+def fault_evaluation_left_behind(train):
+    def shows(train):
+        model = nn.Sequential(nn.Linear(8, 8))
+        train(model, (x, y), (x, y), 1)
+        return not model.training
+
+    return first_of(without("mode", mode=shows), train)
+
+
 def fault_mode_without_dropout(train):
     def shows(train):
         model = two_layers()
@@ -633,6 +642,7 @@ WRONG = {
         (fault_no_softmax, "applies softmax before the loss"),
         (fault_any_layer, "trains the last layer only"),
         (fault_mode_left_behind, "'mode', but this loop"),
+        (fault_evaluation_left_behind, "'mode', but this loop"),
         (fault_mode_without_dropout, "measures in training mode"),
         (fault_one_epoch, "reports the best of its epochs"),
         (fault_gradient_there, "'gradients', but this loop"),
