@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape
 
+LEFT = ' style="text-align: left"'
+
 
 @dataclass(frozen=True)
 class Table:
@@ -44,14 +46,20 @@ class Table:
         )
 
     def _repr_html_(self) -> str:
-        head = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in self.headings)
-        body = "".join(_html_row(row, self._are_words()) for row in self.rows)
+        words = self._are_words()
+        # The first column stands to the left by itself: its cells are headings of their rows.
+        head = "".join(map(_html_heading, map(escape, self.headings), [False, *words[1:]]))
+        body = "".join(_html_row(row, words) for row in self.rows)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
     def _are_words(self) -> list[bool]:
         """Tell for each column whether its cells are words; the names of the rows are."""
         columns = [[row[k] for row in self.rows] for k in range(1, len(self.headings))]
         return [True, *(any(cell[:1].isalpha() for cell in column) for column in columns)]
+
+
+def _html_heading(heading: str, words: bool) -> str:
+    return f'<th scope="col"{LEFT if words else ""}>{heading}</th>'
 
 
 def _html_row(row: tuple[str, ...], words: list[bool]) -> str:
@@ -61,4 +69,4 @@ def _html_row(row: tuple[str, ...], words: list[bool]) -> str:
 
 
 def _html_cell(cell: str, words: bool) -> str:
-    return f'<td style="text-align: left">{cell}</td>' if words else f"<td>{cell}</td>"
+    return f"<td{LEFT if words else ''}>{cell}</td>"

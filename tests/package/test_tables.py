@@ -30,6 +30,7 @@ def test_a_column_of_words_stands_to_the_left() -> None:
     table = Table(("network", "change", "size"), (("a", "none", "12"), ("b", "2 layers", "7")))
     assert repr(table).splitlines()[1:] == ["a        none        12", "b        2 layers     7"]
     page = table._repr_html_()
+    assert re.findall(r'<th scope="col" style="text-align: left">(.*?)</th>', page) == ["change"]
     assert re.findall(r"<td>(.*?)</td>", page) == ["12", "7"]
     assert re.findall(r'<td style="text-align: left">(.*?)</td>', page) == ["none", "2 layers"]
 
