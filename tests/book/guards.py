@@ -448,19 +448,6 @@ def files_of(visit: Visit) -> set[Path]:
     return {visit.directory / path.lstrip("/") for path in own}
 
 
-def scroll_through(visit: Visit) -> None:
-    """Go down a page as a reader does, so that every figure is fetched."""
-    visit.page.evaluate(
-        """async () => {
-            for (let y = 0; y < document.body.scrollHeight; y += 600) {
-                scrollTo(0, y);
-                await new Promise(requestAnimationFrame);
-            }
-            await Promise.allSettled([...document.images].map(image => image.decode()));
-        }"""
-    )
-
-
 def weight(files: set[Path]) -> int:
     """Add up what a usual static host sends: text as gzip, the rest as it is."""
     return sum(
