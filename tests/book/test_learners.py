@@ -1,7 +1,7 @@
 """A learner who does not wait runs every learner's notebook to its end.
 
 What trains for long is left out, or replaced by what the notebook says to run in its place. All
-other training is on one batch: nbval trains in full, in the tested notebooks.
+other training is one short epoch: nbval trains in full, in the tested notebooks.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from nbclient import NotebookClient
 
 from tools import learn
 
-ONE_BATCH = """\
+SHORT = """\
 from cnncourse import training
 
 
-def fit_one_batch(model, *splits, whole=training.fit, batch_size=64, **settings):
-    few = [tuple(part[:batch_size] for part in split) for split in splits]
-    return whole(model, *few, batch_size=batch_size, **settings)
+def fit_for_one_short_epoch(model, *splits, epochs=1, whole=training.fit, **settings):
+    few = [tuple(part[:6000] for part in split) for split in splits]
+    return whole(model, *few, epochs=1, **settings)
 
 
-training.fit = fit_one_batch
+training.fit = fit_for_one_short_epoch
 """
 
 
@@ -32,7 +32,7 @@ def test_learners_notebook_runs_whole_for_one_who_does_not_wait(path) -> None:
         if says_how_long(cell):
             following = notebook.cells[notebook.cells.index(cell) + 1]
             following.source = following.metadata.get("instead", "")
-    notebook.cells.insert(0, nbformat.v4.new_code_cell(ONE_BATCH))
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(SHORT))
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": learn.FOLDER}}).execute()
 
 

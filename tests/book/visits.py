@@ -75,17 +75,25 @@ def serve(directory: Path) -> str:
 @functools.cache
 def tab(browser: Browser) -> Page:
     """Return the tab of all visits: what it has fetched for one page, it has for the next."""
-    page = browser.new_context(viewport=DESKTOP).new_page()
+    page = browser.new_page()
     page.context.set_default_timeout(PATIENCE)
+    return page
+
+
+def cleared_tab(browser: Browser) -> Page:
+    """Return the tab with nothing in it, in a large window, for a reader of light pages."""
+    page = tab(browser)
+    page.goto("about:blank")
+    page.set_viewport_size(DESKTOP)
+    page.emulate_media(media="screen", color_scheme="light", reduced_motion="reduce")
+    page.context.clear_permissions()
     return page
 
 
 @contextlib.contextmanager
 def visiting(browser: Browser, directory: Path, name: str) -> Iterator[Visit]:
     """Open one page of a served folder, as one who was never there, and look at it."""
-    visit = Visit(tab(browser), serve(directory), directory)
-    visit.page.set_viewport_size(DESKTOP)
-    visit.page.emulate_media(media="screen", color_scheme="light", reduced_motion="reduce")
+    visit = Visit(cleared_tab(browser), serve(directory), directory)
     with watched(visit):
         visit.page.goto(f"{visit.base}{name}.html", wait_until="load")
         visit.page.evaluate("() => document.fonts.ready.then(() => null)")
@@ -107,7 +115,6 @@ def watched(visit: Visit) -> Iterator[None]:
         yield
         visit.page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
     finally:
-        visit.page.goto("about:blank")
         visit.page.context.remove_listener("request", visit.hear)
         for event, note in heard.items():
             visit.page.remove_listener(event, note)
