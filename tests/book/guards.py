@@ -315,7 +315,7 @@ NOTE_LOOKS = """() => {
 }"""
 THIN_OUT = """() => {
     const seen = new Set();
-    const read = "a, button, summary, th, [role=heading], h1, h2, h3, h4, h5, h6";
+    const read = "a, button, label, summary, th, [role=heading], h1, h2, h3, h4, h5, h6";
     const isRead = e => e.closest(read) || e.querySelector("a");
     for (const [e, look] of looks) {
         if (seen.has(look) && !isRead(e)) {
