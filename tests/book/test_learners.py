@@ -34,7 +34,13 @@ def test_learners_notebook_runs_whole_for_one_who_does_not_wait(path) -> None:
             following.source = following.metadata.get("instead", "")
     notebook.cells.insert(0, nbformat.v4.new_code_cell(SHORT))
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": learn.FOLDER}}).execute()
+    assert "NameError" not in names_of_errors(notebook)  # where another error is meant
 
 
 def says_how_long(cell: nbformat.NotebookNode) -> bool:
     return cell.cell_type == "markdown" and cell.source.startswith("*The next cell takes")
+
+
+def names_of_errors(notebook: nbformat.NotebookNode) -> list[str]:
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return [output.ename for output in outputs if output.output_type == "error"]
