@@ -38,12 +38,13 @@ test: lint book ## lint, package tests, every notebook, the book's guards, the s
 	@# nbval asks coverage for data before there is any, a warning and so an error: notebooks run apart.
 	$(ONE_THREAD) $(BIN)/python -m pytest book --numprocesses logical --dist loadfile
 	$(ONE_THREAD) $(BIN)/python -m pytest tests cnncourse grader --numprocesses logical \
-		-m "not grading and not colab" --dist loadfile --no-loadscope-reorder --durations 10 --cov
+		-m "not grading and not colab" --dist loadfile --no-loadscope-reorder --durations 10 \
+		--cov=cnncourse
 	@echo "make test took $$(($$(date +%s) - $(START))) s"
 
-test-grading: $(VENV)/ready ## the slow tests of grading a class, which `make test` leaves out
-	$(ONE_THREAD) $(BIN)/python -m pytest tests grader -m grading --numprocesses logical \
-		--dist loadfile --no-loadscope-reorder --durations 10
+test-grading: $(VENV)/ready ## the grader as a whole, with the slow tests that `make test` leaves out
+	$(ONE_THREAD) $(BIN)/python -m pytest grader tests/book/test_nbgrader.py --numprocesses logical \
+		--dist loadfile --no-loadscope-reorder --durations 10 --cov=cnncourse_grader
 	@echo "make test-grading took $$(($$(date +%s) - $(START))) s"
 
 test-colab: $(VENV)/ready ## the setup cell in Colab's versions, 1.6 GB the first time
