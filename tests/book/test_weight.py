@@ -111,6 +111,7 @@ def looks(page: Page, width: int) -> list[str]:
     for setting in SETTINGS:
         page.emulate_media(reduced_motion="reduce", **setting)
         wait_for_theme(page, setting["color_scheme"])
+        page.evaluate("() => document.fonts.ready.then(() => null)")
         found += page.evaluate(LOOKS)
     return found
 
