@@ -130,7 +130,8 @@ def _watched(exercise: Interface, answer: Callable, given: tuple, forbidden: lis
     """Call the answer with torch's random numbers fixed and the forbidden names watched."""
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices=[]))
-        torch.manual_seed(0)
+        # torch.manual_seed would keep the stack of every call for GPUs that may come.
+        torch.default_generator.manual_seed(0)
         stack.enter_context(_solutions_refused(forbidden.append))
         if exercise.forbidden:
             note = partial(_note, exercise.forbidden, forbidden)
