@@ -80,6 +80,15 @@ def test_check_rejects_and_names_every_wrong_answer(judged, verdicts):
     assert trials >= 5
 
 
+@pytest.mark.usefixtures("answers_of_the_course")
+@pytest.mark.parametrize("exercise", EXERCISES, ids=label)
+def test_check_rejects_a_text_after_it_has_tried_every_mistake(exercise):
+    """In this process, where coverage sees the mistakes run."""
+    report = check(exercise.name, lambda *arguments: "wrong")
+    assert not report.passed
+    assert report.diagnosis
+
+
 def passes(name, answer, seed):
     """Give the verdict alone: to name the mistake takes longer than to find it."""
     exercise = exercises()[name]
