@@ -322,7 +322,7 @@ def followed(grade: Grade, later: Sequence[Exercise], run: Run) -> Grade:
 
 def not_graded(submission: Submission, digest: str, assignment: Assignment, reason: str) -> Grade:
     """Note that the machine failed; ``--resume`` tries again."""
-    status = f"{words.PENDING}{reason}"
+    status = f"{words.PENDING}{reason} ({words.RUN_AGAIN})"
     marks = tuple(_without_points(one, status) for one in assignment.exercises)
     return Grade(submission.student, digest, marks, status, graded=False)
 

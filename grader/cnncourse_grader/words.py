@@ -18,6 +18,7 @@ def printable(text: str) -> str:
 
 GRADED = "graded"
 PENDING = "not graded: "
+RUN_AGAIN = "this computer or the grader is at fault, not the submission; run again with --resume"
 STOPPED = "stopped: "
 UNPROTECTED = "graded without a sandbox: the submissions could read and change this computer"
 
@@ -294,8 +295,3 @@ def failed_cell(notebook: str, number: int, error: str) -> str:
 def warning(text: str) -> str:
     """Mark a warning as one."""
     return f"Warning: {text}"
-
-
-def could_not_be_graded(error: Exception) -> str:
-    """Say that the grader itself stopped."""
-    return f"The submission could not be graded: {error}"
