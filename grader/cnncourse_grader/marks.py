@@ -178,7 +178,7 @@ def judged(assignment: Assignment, notebook: Notebook, data: bytes, problem: str
     try:
         return _from_json(apart(judge_apart, *asked, notebook, data, problem))
     except ApartError as error:
-        return _unreadable(assignment, notebook.name, words.unreadable(error))
+        return without_results(assignment, notebook.name, words.unreadable(error))
 
 
 def judge_apart(
@@ -211,7 +211,8 @@ def _from_json(data: dict) -> Run:
     return Run(**data | lists | {"tries": tries})
 
 
-def _unreadable(assignment: Assignment, name: str, problem: str) -> Run:
+def without_results(assignment: Assignment, name: str, problem: str) -> Run:
+    """Stand for a notebook whose results are not there or cannot be read."""
     reason = words.notebook_stopped(problem)
     tries = {
         one.name: Try(_without_points(one, reason), handed_in=False, called=False)

@@ -63,6 +63,11 @@ def too_long(seconds: int) -> str:
     return f"it took more than {seconds} seconds"
 
 
+def too_long_together(seconds: int) -> str:
+    """Name the limit on time of all notebooks of a student."""
+    return f"the notebooks before it took all of the {seconds} seconds that they have together"
+
+
 def too_busy(seconds: int) -> str:
     """Name the limit on processor time of all processes together."""
     return f"it used more than {seconds} seconds of processor time"
