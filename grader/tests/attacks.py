@@ -163,8 +163,18 @@ if socket.gethostname() != "sandbox": found.append("host name")
 """
 # Looks for a way to the kernel: a switch that can be turned, a call that is let through.
 KERNEL = """\
-import ctypes, errno, os
+import ctypes, errno, os, socket
 found = []
+call = ctypes.CDLL(None, use_errno=True).syscall
+for name, number in HOST_calls:
+    call(number, -1, 0, 0, 0, 0, 0)
+    refused = errno.ENOSYS if name == "clone3" else errno.EPERM
+    if ctypes.get_errno() != refused: found.append(name)
+for family in (socket.AF_NETLINK, socket.AF_ALG, socket.AF_VSOCK):
+    try:
+        socket.socket(family, socket.SOCK_DGRAM).close()
+        found.append(str(family))
+    except OSError: pass
 switches = ["/proc/self/comm", "/proc/self/oom_score_adj", "/proc/sysrq-trigger"]
 for folder in ("/proc/sys", "/sys"):
     switches += [os.path.join(path, name) for path, _, names in os.walk(folder) for name in names]
@@ -172,17 +182,6 @@ for name in switches:
     try:
         os.close(os.open(name, os.O_WRONLY))
         found.append(name)
-    except OSError: pass
-call = ctypes.CDLL(None, use_errno=True).syscall
-for name, number in HOST_calls:
-    call(number, -1, 0, 0, 0, 0, 0)
-    refused = errno.ENOSYS if name == "clone3" else errno.EPERM
-    if ctypes.get_errno() != refused: found.append(name)
-import socket
-for family in (socket.AF_NETLINK, socket.AF_ALG, socket.AF_VSOCK):
-    try:
-        socket.socket(family, socket.SOCK_DGRAM).close()
-        found.append(str(family))
     except OSError: pass
 """
 # Calls that a process without any right may make where nothing is filtered.
