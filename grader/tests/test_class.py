@@ -17,7 +17,7 @@ from submissions import CHECK, FLIPPED, RIGHT, SECRET, SETUP, STUB, notebook, so
 pytestmark = [pytest.mark.grading, pytest.mark.usefixtures("bubblewrap")]
 
 HONEST = {"right": RIGHT, "flipped": FLIPPED, "stub": STUB}
-LIMITS = Limits(seconds=15, step=5, memory=1 << 30)
+LIMITS = Limits(seconds=10, step=4, memory=1 << 30)
 SHELLS = """\
 import subprocess
 for _ in range(58):
