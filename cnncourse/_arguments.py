@@ -6,6 +6,8 @@ nothing beside the work they guard and never wait for a GPU.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from torch import Tensor
 
 # Each dimension name is a letter of the formulas, so an error reads like the text of the chapter.
@@ -61,6 +63,12 @@ def check_integer(name: str, value: int, minimum: int) -> int:
     if value < minimum:
         raise ValueError(f"`{name}` must be at least {minimum}, got {value}")
     return value
+
+
+def check_choice(name: str, value: str, choices: Collection[str]) -> None:
+    """Require one of the choices."""
+    if value not in choices:
+        raise ValueError(f"`{name}` must be one of {', '.join(choices)}, got {value!r}")
 
 
 def pair(name: str, value: IntOrPair, minimum: int) -> tuple[int, int]:

@@ -11,10 +11,14 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
+from itertools import count
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from cnncourse import __version__
+
+if TYPE_CHECKING:
+    from cnncourse.training import Epoch
 
 DESCRIPTION = """\
 A course on convolutional networks, from the command line.
@@ -38,9 +42,9 @@ pass yet.
   cnncourse check answers.py --seed 7          other inputs
 """
 TRAIN = """\
-Train a network of the course and print loss and accuracy of every epoch on the training and the
-validation split. The test split stays untouched unless you ask for it with --test. Ctrl-C stops
-early and keeps what was reached.
+Train a network of the course. When an epoch ends, its loss and accuracy on the training and the
+validation split are printed. The test split stays untouched unless you ask for it with --test.
+Ctrl-C stops early and keeps what was reached.
 
   cnncourse train
   cnncourse train --dataset mnist --model modern --epochs 5 --lr 0.05 --seed 1
@@ -185,6 +189,8 @@ def _train(options: argparse.Namespace) -> int:
     data = load[options.dataset]()
     training.seed_everything(options.seed)
     model = models[options.model]()
+    print(HEAD, flush=True)
+    numbers = count(1)
     history = training.fit(
         model,
         data.train,
@@ -194,23 +200,33 @@ def _train(options: argparse.Namespace) -> int:
         optimizer=partial(torch.optim.SGD, lr=options.lr),
         device=options.device,
         seed=options.seed,
+        after_epoch=lambda epoch: _print_epoch(next(numbers), epoch),
     )
-    _print_epochs(history)
+    if history.interrupted:
+        print("interrupted")
     if options.test:
         result = training.evaluate(model, data.test)
         print(f"test: loss {result.loss:.4f}, accuracy {result.accuracy:.4f}")
     return 0
 
 
-def _print_epochs(history: object) -> None:
-    print("epoch  train loss  train acc  val loss  val acc  seconds")
-    for number, (train, validation, seconds) in enumerate(history.epochs, start=1):
-        print(
-            f"{number:5d}  {train.loss:10.4f}  {train.accuracy:9.4f}  {validation.loss:8.4f}"
-            f"  {validation.accuracy:7.4f}  {seconds:7.1f}"
-        )
-    if history.interrupted:
-        print("interrupted")
+HEAD = "epoch  train loss  train acc  val loss  val acc  seconds"
+
+
+def _print_epoch(number: int, epoch: Epoch) -> None:
+    from tqdm import tqdm
+
+    train, validation, seconds = epoch
+    tqdm.write(  # which leaves the bar below
+        f"{number:5d}  {_number(train.loss):>10}  {train.accuracy:9.4f}"
+        f"  {_number(validation.loss):>8}"
+        f"  {validation.accuracy:7.4f}  {seconds:7.1f}"
+    )
+    sys.stdout.flush()  # a log file shows the epochs that are done
+
+
+def _number(loss: float) -> str:
+    return f"{loss:.4f}" if loss < 100 else f"{loss:.2g}"  # a column's width even if it explodes
 
 
 OWN = {

@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from cnncourse._arguments import check_integer, check_tensor
+from cnncourse._arguments import check_choice, check_integer, check_tensor
 from cnncourse.lenet import init_he
 
 Shift = tuple[int, int] | list[int]  # (dy, dx)
@@ -81,8 +81,7 @@ def digit_reader(end: str = "mean") -> nn.Sequential:
     >>> sum(p.numel() for p in digit_reader("mean").parameters())
     6218
     """
-    if end not in ENDS:
-        raise ValueError(f"`end` must be one of {', '.join(ENDS)}, got {end!r}")
+    check_choice("end", end, ENDS)
     places = 7 * 7 if end == "places" else 1
     model = nn.Sequential(
         nn.Conv2d(1, 8, 3, padding=1),

@@ -128,6 +128,7 @@ def fit(
     device: str | torch.device | None = None,
     seed: int = 0,
     progress: bool | None = None,
+    after_epoch: Callable[[Epoch], object] | None = None,
 ) -> History:
     """Train a classifier in place by minibatch descent on the cross-entropy.
 
@@ -153,6 +154,8 @@ def fit(
         Seeds the shuffle alone; ``seed_everything`` before the model is built seeds the rest.
     progress : bool, optional
         Default: a bar on the terminal, none in a notebook, a test or a log file.
+    after_epoch : callable, optional
+        Called with each `Epoch` when it ends.
 
     Raises
     ------
@@ -194,6 +197,8 @@ def fit(
             validated = _measure(model, validation) if validation else None
             history.epochs.append(Epoch(trained, validated, time.perf_counter() - start))
             bar.set_postfix(_summary(history))
+            if after_epoch is not None:
+                after_epoch(history.epochs[-1])
     except KeyboardInterrupt:
         history.interrupted = True
     finally:
@@ -294,7 +299,10 @@ def _score(logits: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"]) -> E
 def _device(device: str | torch.device | None) -> torch.device:
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(device)
+    try:
+        device = torch.device(device)
+    except RuntimeError:  # whose message lists every device of every vendor
+        raise ValueError(f"`device` must be cpu, cuda or cuda:1, say, got {device!r}") from None
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"`device` must be one this machine has, got {device} without a GPU")
     return device

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from cnncourse import lenet
-from cnncourse.datasets import Split
+from cnncourse.datasets import Dataset, Split
 from cnncourse.training import evaluate, predict, seed_everything
 from experiments import textbook
 from experiments.recipe import Recipe, load, rounded, train
@@ -118,11 +118,16 @@ def build(recipe: Network) -> nn.Module:
     return INITS[recipe.init](make(*layers) if recipe.model == "LeNet" else make())
 
 
+def drawn(recipe: Network, seed: int) -> Dataset:
+    """Return the pictures of a run: all of them, whatever the seed."""
+    return load(recipe)
+
+
 def run(recipe: Network, seed: int) -> dict[str, object]:
     """Train, and count on the validation split which class was taken for which."""
     if recipe.loop == textbook.LOOP:
         return run_d2l(recipe, seed)
-    data = load(recipe)
+    data = drawn(recipe, seed)
     model, result = train(recipe, lambda: build(recipe), data, seed)
     if not recipe.trial:
         result["confusion"] = confusion(model, data.validation)

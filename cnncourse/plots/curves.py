@@ -12,7 +12,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from cnncourse._arguments import check_integer
+from cnncourse._arguments import check_choice, check_integer
 from cnncourse.lenet import LayerScale
 from cnncourse.plots.style import (
     COLOURS,
@@ -20,7 +20,6 @@ from cnncourse.plots.style import (
     SMALL,
     WIDTH,
     Figure,
-    check_choice,
     check_curves,
     check_filled,
     curve,

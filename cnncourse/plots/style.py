@@ -86,12 +86,6 @@ def name_curves(axes: Axes) -> None:
         )
 
 
-def check_choice(name: str, value: str, choices: Mapping[str, object]) -> None:
-    """Require one of the choices."""
-    if value not in choices:
-        raise ValueError(f"`{name}` must be one of {', '.join(choices)}, got {value!r}")
-
-
 def check_filled(name: str, values: Mapping[str, Sized]) -> None:
     """Require at least one name, and numbers for each."""
     empty = [key for key, numbers in values.items() if len(numbers) == 0]

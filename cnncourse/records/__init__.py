@@ -16,6 +16,7 @@ from importlib.resources import files
 from itertools import pairwise
 from statistics import mean, stdev
 
+from cnncourse._arguments import check_choice
 from cnncourse.records.comparison import (
     Step,
     Steps,
@@ -269,8 +270,7 @@ def load_record(name: str) -> Record:
     """
     folder = files(__name__)
     names = sorted(file.name[:-5] for file in folder.iterdir() if file.name.endswith(".json"))
-    if name not in names:
-        raise ValueError(f"`name` must be one of {', '.join(names)}, got {name!r}")
+    check_choice("name", name, names)
     return Record(**json.loads((folder / f"{name}.json").read_text("utf-8")))
 
 

@@ -14,25 +14,27 @@ from safetensors.torch import load_file
 from torch import nn
 
 from cnncourse import shift
+from cnncourse._arguments import check_choice
 from cnncourse.lenet import ModernLeNet
 
-# The recipes whose weights are kept, by their names in the record.
-NETWORKS: Mapping[str, Callable[[], nn.Module]] = {
-    "one_cycle": ModernLeNet,
-    "lenet_modern_mnist": ModernLeNet,
-    **shift.NETWORKS,
+# The recipes whose weights are kept, by record and by their names in it.
+NETWORKS: Mapping[str, Mapping[str, Callable[[], nn.Module]]] = {
+    "lenet": {"one_cycle": ModernLeNet, "lenet_modern_mnist": ModernLeNet},
+    "shift": shift.NETWORKS,
 }
-WEIGHTS = "weights"  # a folder beside this file
+WEIGHTS = "weights"  # a folder beside this file, with one for each record
 
 
-def load_trained(recipe: str) -> nn.Module:
+def load_trained(record: str, recipe: str) -> nn.Module:
     """Build the network of a recorded run, with the weights that seed 0 ended with.
 
     Parameters
     ----------
+    record : str
+        As in `load_record`: ``lenet`` or ``shift``.
     recipe : str
-        ``one_cycle`` (LeNet, ten epochs of Fashion-MNIST), ``lenet_modern_mnist`` (of MNIST), or a
-        name in ``cnncourse.shift.NETWORKS`` (two epochs of 10,000 small digits on a canvas).
+        Of ``lenet``: ``one_cycle`` (ten epochs of Fashion-MNIST) or ``lenet_modern_mnist`` (of
+        MNIST). Of ``shift``: a name in ``cnncourse.shift.NETWORKS``.
 
     Returns
     -------
@@ -41,13 +43,13 @@ def load_trained(recipe: str) -> nn.Module:
 
     Examples
     --------
-    >>> net = load_trained("one_cycle")
+    >>> net = load_trained("lenet", "one_cycle")
     >>> sum(p.numel() for p in net.parameters())
     61706
     """
-    if recipe not in NETWORKS:
-        raise ValueError(f"`recipe` must be one of {', '.join(NETWORKS)}, got {recipe!r}")
-    model = NETWORKS[recipe]()
-    with as_file(files(__package__) / WEIGHTS / f"{recipe}.safetensors") as path:
+    check_choice("record", record, NETWORKS)
+    check_choice("recipe", recipe, NETWORKS[record])
+    model = NETWORKS[record][recipe]()
+    with as_file(files(__package__) / WEIGHTS / record / f"{recipe}.safetensors") as path:
         model.load_state_dict(load_file(path))  # which turns half precision into float32
     return model

@@ -58,6 +58,9 @@ instructors (with solutions and rubrics). Run it in a clone of the course.
 The finished student archive is then opened: it may hold a note and the notebooks, and no line of a
 solution, hidden test or rubric in them. If it does, it is deleted and each place is named.
 
+The notebooks install the version of the clone: the tag of its last commit, or else the commit. What
+students would not get, because it is not committed or not pushed, is said.
+
 Exit code: 0 written, 1 something is wrong with the call, 2 a solution would have leaked.
 
   cnncourse release --out handout
@@ -207,6 +210,7 @@ def _tell(grades: Sequence[Grade]) -> None:
 
 
 def _release(options: argparse.Namespace) -> int:
+    from cnncourse_grader import version
     from cnncourse_grader.release import LeakError, release
 
     try:
@@ -217,6 +221,8 @@ def _release(options: argparse.Namespace) -> int:
         print(f"cnncourse release: {error}", file=sys.stderr)
         return 2
     print("\n".join(map(str, written)))
+    for warning in version.of(options.course).warnings:
+        print(f"cnncourse release: {warning}", file=sys.stderr)
     return 0
 
 

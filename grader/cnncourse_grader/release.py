@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import io
 import stat
 import sys
@@ -10,11 +11,16 @@ import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-from cnncourse_grader import stripped, world
+from cnncourse_grader import stripped, version, world
 from cnncourse_grader.files import write
 from cnncourse_grader.leaks import NOTE, leaks
 
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+TOOLS = ("tools.exercises", "tools.repository")
 STUDENTS, INSTRUCTORS, AUTOGRADER = "students.zip", "instructors.zip", "gradescope-autograder.zip"
 OURS = Path(__file__).parent
 SCRIPTS = ("setup.sh", "run_autograder")
@@ -23,7 +29,8 @@ NEEDS = ("packaging", "psutil")
 FOR_STUDENTS = """\
 Exercises of a course on convolutional networks
 
-Open a notebook in JupyterLab, or upload it to Colab. Its first cells install what is missing.
+Open a notebook in JupyterLab, or upload it to Colab. On Colab its first cell installs the course;
+elsewhere, while the course is missing, it prints the two lines that do.
 Write your answers where the stubs stand, and run the cell below each: the check says what is
 right, shows the smallest case that is not, and names the likely mistake. hint("corr2d") helps.
 
@@ -75,10 +82,11 @@ def release(
     """
     if gradescope and not seed:
         raise ValueError("--gradescope needs a secret: --seed, --seed-file or CNNCOURSE_SEED")
-    tool, sources = _tool(course), _sources(course, chapters)
+    sources = _sources(course, chapters)
+    cut = Cut(course)
     archives = {
-        STUDENTS: _students(tool, sources),
-        INSTRUCTORS: _zip(_instructor_files(tool, sources)),
+        STUDENTS: _students(cut, sources),
+        INSTRUCTORS: _zip(_instructor_files(cut, sources)),
     }
     if gradescope:
         archives[AUTOGRADER] = _zip(autograder_files(seed, [_chapter(path) for path in sources]))
@@ -99,11 +107,32 @@ def _chapter(path: Path) -> int:
     return int(path.name.partition("_")[0])
 
 
-def _tool(course: Path) -> ModuleType:
-    """Import the clone's own tool, which cuts the notebooks."""
+class Cut:
+    """The clone's own tools, which cut the notebooks; these install the clone's version."""
+
+    def __init__(self, course: Path) -> None:
+        self.exercises, self.repository = (_tool(course, name) for name in TOOLS)
+        self.old = self.repository.read_config(course)
+        self.new = self.old._replace(branch=version.of(course).name or self.old.branch)
+
+    def student(self, path: Path) -> NotebookNode:
+        """Return the notebook without solutions."""
+        return self._fixed(self.exercises.student_version(path))
+
+    def instructor(self, path: Path) -> NotebookNode:
+        """Return the notebook with solutions, hidden tests and rubrics."""
+        return self._fixed(self.exercises.instructor_version(path))
+
+    def _fixed(self, notebook: NotebookNode) -> NotebookNode:
+        for cell in notebook.cells:
+            cell.source = self.repository.readdressed(cell.source, self.old, self.new)
+        return notebook
+
+
+def _tool(course: Path, name: str) -> ModuleType:
     sys.path.insert(0, str(course.resolve()))
     try:
-        return importlib.import_module("tools.exercises")
+        return importlib.import_module(name)
     except ImportError as error:
         raise ValueError(
             f"the tools of the clone cannot be loaded ({error}): run `make book` there, and call "
@@ -113,30 +142,30 @@ def _tool(course: Path) -> ModuleType:
         sys.path.pop(0)
 
 
-def _students(tool: ModuleType, sources: Iterable[Path]) -> bytes:
+def _students(cut: Cut, sources: Iterable[Path]) -> bytes:
     """Return the students' archive, opened again and found clean."""
     paths = {f"{path.stem}.ipynb": path for path in sources}
-    notebooks = {name: _notebook(tool.student_version(path)) for name, path in paths.items()}
+    notebooks = {name: _notebook(cut.student(path)) for name, path in paths.items()}
     archive = _zip({NOTE: FOR_STUDENTS} | notebooks)
-    if found := leaks(archive, {name: _solved(tool, path) for name, path in paths.items()}):
+    if found := leaks(archive, {name: _solved(cut, path) for name, path in paths.items()}):
         raise LeakError("a solution would get out, nothing is released:\n" + "\n".join(found))
     return archive
 
 
-def _solved(tool: ModuleType, path: Path) -> str:
+def _solved(cut: Cut, path: Path) -> str:
     """Return all that stands in the instructor's notebook."""
-    return "\n".join(cell.source for cell in tool.instructor_version(path).cells)
+    return "\n".join(cell.source for cell in cut.instructor(path).cells)
 
 
-def _instructor_files(tool: ModuleType, sources: Iterable[Path]) -> dict[str, str]:
+def _instructor_files(cut: Cut, sources: Iterable[Path]) -> dict[str, str]:
     files = {NOTE: FOR_INSTRUCTORS}
     for path in sources:
-        files[f"notebooks/{path.stem}.ipynb"] = _notebook(tool.instructor_version(path))
+        files[f"notebooks/{path.stem}.ipynb"] = _notebook(cut.instructor(path))
         files[f"sources/{path.name}"] = path.read_text(encoding="utf-8")
     return files
 
 
-def _notebook(notebook: object) -> str:
+def _notebook(notebook: NotebookNode) -> str:
     import nbformat
 
     return nbformat.writes(notebook) + "\n"
@@ -164,8 +193,16 @@ def autograder_files(seed: str, chapters: Sequence[int]) -> dict[str, str | byte
         if path.is_file() and "__pycache__" not in path.parts
     }
     files |= {name: (OURS / "autograder" / name).read_text("utf-8") for name in SCRIPTS}
-    files["requirements.txt"] = "\n".join([*world.PACKAGES, *NEEDS, ""])
+    files["requirements.txt"] = "\n".join([*map(_pinned, [*world.PACKAGES, *NEEDS]), ""])
     return files | {"seed.txt": f"{seed}\n", "chapters.txt": " ".join(map(str, chapters)) + "\n"}
+
+
+def _pinned(package: str) -> str:
+    """Name the version installed here: an image built again in mid-term is the same."""
+    try:
+        return f"{package}=={importlib.metadata.version(package).partition('+')[0]}"
+    except importlib.metadata.PackageNotFoundError:
+        return package
 
 
 def _zip(files: Mapping[str, str | bytes]) -> bytes:

@@ -11,12 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cnncourse_grader import gradescope, release, sandbox, words
+import torch
+from cnncourse_grader import gradescope, release, sandbox, version, words
 from cnncourse_grader.leaks import leaks
 from cnncourse_grader.release import LeakError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from submissions import RIGHT, SETUP, notebook
+
+from cnncourse import cli as course_cli
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "03_cross_correlation.ipynb"
@@ -58,6 +61,63 @@ def test_archives_have_the_same_bytes_each_time(released: Path, tmp_path: Path) 
     release.release(ROOT, tmp_path)
     for name in (release.STUDENTS, release.INSTRUCTORS):
         assert (tmp_path / name).read_bytes() == (released / name).read_bytes()
+
+
+# The notebooks install the version of the clone
+
+
+def git(folder: Path, *words: str) -> str:
+    who = ("-c", "user.name=a", "-c", "user.email=a@b", "-c", "init.defaultBranch=main")
+    done = subprocess.run(
+        ["git", *who, *words], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """Return a clone of one commit whose remote has it."""
+    folder, remote = tmp_path / "clone", tmp_path / "remote"
+    for path in (folder, remote):
+        path.mkdir()
+        git(path, "init", "--quiet", *(["--bare"] if path == remote else []))
+    (folder / "a.md").write_text("one\n")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "-m", "one")
+    git(folder, "remote", "add", "origin", str(remote))
+    git(folder, "push", "--quiet", "origin", "main")
+    return folder
+
+
+def test_version_is_the_tag_or_the_commit(clone: Path) -> None:
+    assert version.of(clone) == (git(clone, "rev-parse", "HEAD"), [])
+    git(clone, "tag", "autumn")
+    assert version.of(clone) == ("autumn", [])
+
+
+def test_version_warns_of_what_students_would_not_get(clone: Path, tmp_path: Path) -> None:
+    (clone / "a.md").write_text("two\n")
+    (warning,) = version.of(clone).warnings
+    assert "not committed" in warning
+    assert "a.md" in warning
+    git(clone, "commit", "--quiet", "-am", "two")
+    name, (warning,) = version.of(clone)
+    assert warning == f"{name} is on no remote branch: push it, or students cannot install it"
+    name, (warning,) = version.of(tmp_path)
+    assert (name, "no history" in warning) == ("", True)
+
+
+def test_notebooks_install_the_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(version, "of", lambda _: version.Version("autumn", ["look out"]))
+    words = ["--out", str(tmp_path), "--chapters", "3", "--course", str(ROOT)]
+    assert course_cli.main(["release", *words]) == 0
+    assert "look out" in capsys.readouterr().err
+    for archive, name in ((release.STUDENTS, NAME), (release.INSTRUCTORS, f"notebooks/{NAME}")):
+        text = members(tmp_path / archive)[name].decode()
+        assert text.count("@autumn") == 1
+        assert "@main" not in text
 
 
 def test_release_takes_chapters(tmp_path: Path) -> None:
@@ -140,7 +200,7 @@ def mark_left(student: NotebookNode, instructor: NotebookNode) -> NotebookNode:
 def test_nothing_is_released_with_a_solution(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable, found: str
 ) -> None:
-    tool = release._tool(ROOT)
+    tool = release.Cut(ROOT).exercises
     student, instructor = tool.student_version, tool.instructor_version
     monkeypatch.setattr(
         tool, "student_version", lambda path: spoil(student(path), instructor(path))
@@ -164,8 +224,8 @@ def test_no_other_file_is_released(
 
 def test_what_students_get_is_clean_and_what_instructors_get_is_not(released: Path) -> None:
     archives = [(released / name).read_bytes() for name in (release.STUDENTS, release.INSTRUCTORS)]
-    tool = release._tool(ROOT)
-    texts = {f"{path.stem}.ipynb": release._solved(tool, path) for path in tool.sources()}
+    cut = release.Cut(ROOT)
+    texts = {f"{path.stem}.ipynb": release._solved(cut, path) for path in cut.exercises.sources()}
     assert leaks(archives[0], texts) == []
     assert leaks(archives[1], {f"notebooks/{name}": text for name, text in texts.items()})
 
@@ -249,6 +309,20 @@ def test_autograder_warns_without_a_sandbox(root: Path, monkeypatch: pytest.Monk
     output = json.loads((root / "results/results.json").read_text())["output"]
     assert "is a link" in output
     assert words.UNPROTECTED in output
+
+
+def test_autograder_installs_what_is_installed_here(released: Path) -> None:
+    lines = members(released / release.AUTOGRADER)["requirements.txt"].decode().splitlines()
+    assert f"torch=={torch.__version__.partition('+')[0]}" in lines
+    assert all("==" in line for line in lines)
+
+
+def test_autograder_is_not_built_with_an_old_python(released: Path, tmp_path: Path) -> None:
+    text = members(released / release.AUTOGRADER)["setup.sh"].decode()
+    (line,) = [line for line in text.splitlines() if "version_info" in line]
+    for wanted, code in (((3, 11), 0), ((9, 0), 1)):
+        script = line.replace("(3, 11)", str(wanted))
+        assert subprocess.run(["bash", "-c", script], check=False).returncode == code
 
 
 def test_autograder_holds_both_packages_and_no_cache(released: Path) -> None:

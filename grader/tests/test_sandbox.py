@@ -127,7 +127,7 @@ def test_what_is_given_to_one_exercise_is_no_answer_to_another() -> None:
 @pytest.mark.usefixtures("bubblewrap")
 def test_solutions_of_every_chapter_get_all_points(tmp_path: Path) -> None:
     """What the sandbox hides, limits and forbids must not cost a right answer its points."""
-    tool = release._tool(ROOT)
+    tool = release.Cut(ROOT).exercises
     notebooks = [tool.instructor_version(path) for path in tool.sources()]
     # One notebook for all: torch is imported once.
     cells = [c.source for one in notebooks for c in one.cells if c.cell_type == "code"]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 import torch
 
-from cnncourse import cli, datasets
+from cnncourse import cli, datasets, training
 from cnncourse.datasets import Dataset, Split
 
 SETUP = "from cnncourse import check"
@@ -196,9 +197,38 @@ def test_train_prints_every_epoch(
     assert [line.split()[0] for line in lines[1:]] == ["1", "2", "test:"]
 
 
+def test_train_prints_an_epoch_when_it_ends(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(datasets, "load_mnist", tiny)
+    seen, plain = [], training.fit
+
+    def watched(*arguments: object, after_epoch: Callable, **options: object) -> object:
+        def look(epoch: training.Epoch) -> None:
+            after_epoch(epoch)
+            seen.append(capsys.readouterr().out.splitlines()[-1])
+
+        return plain(*arguments, after_epoch=look, **options)
+
+    monkeypatch.setattr(training, "fit", watched)
+    cli.main(["train", "--dataset", "mnist", "--model", "softmax", "--epochs", "3"])
+    assert [line.split()[0] for line in seen] == ["1", "2", "3"]
+
+
 def test_train_names_a_bad_argument(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(datasets, "load_fashion_mnist", tiny)
     assert cli.main(["train", "--model", "softmax", "--seed", "-1"]) == 1
     assert "seed" in capsys.readouterr().err
+    assert cli.main(["train", "--model", "softmax", "--device", "banana"]) == 1
+    assert "`device` must be cpu, cuda" in capsys.readouterr().err
+
+
+def test_train_keeps_its_columns_when_the_loss_explodes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(datasets, "load_mnist", tiny)
+    cli.main(["train", "--dataset", "mnist", "--model", "softmax", "--lr", "1e9", "--epochs", "2"])
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert [len(row) for row in rows] == [len(head)] * 2

@@ -188,20 +188,20 @@ def small_digits() -> Split:
 
 
 TESTS = {
-    "one_cycle": ("lenet", lambda: load_fashion_mnist().test),
-    "lenet_modern_mnist": ("lenet", lambda: load_mnist().test),
-    **dict.fromkeys(NETWORKS, ("shift", small_digits)),
+    ("lenet", "one_cycle"): lambda: load_fashion_mnist().test,
+    ("lenet", "lenet_modern_mnist"): lambda: load_mnist().test,
+    **{("shift", name): small_digits for name in NETWORKS},
 }
+KEPT = Path(trained.__file__).parent / trained.WEIGHTS
 
 
-@pytest.mark.parametrize("recipe", trained.NETWORKS)
-def test_kept_weights_reach_what_their_file_says_and_the_record_said(recipe):
-    folder = Path(trained.__file__).parent / trained.WEIGHTS
-    with safe_open(folder / f"{recipe}.safetensors", "pt") as file:
+@pytest.mark.parametrize(("record", "recipe"), TESTS)
+def test_kept_weights_reach_what_their_file_says_and_the_record_said(record, recipe):
+    with safe_open(KEPT / record / f"{recipe}.safetensors", "pt") as file:
         about = file.metadata()
-    record, test = TESTS[recipe][0], TESTS[recipe][1]()
     assert (about["record"], about["recipe"], about["seed"]) == (record, recipe, "0")
-    reached = evaluate(load_trained(recipe), test).accuracy
+    test = TESTS[record, recipe]()
+    reached = evaluate(load_trained(record, recipe), test).accuracy
     # Half precision is what the file's number was measured with: no more than two answers differ.
     assert reached == pytest.approx(float(about["test_accuracy"]), abs=2 / len(test.labels))
     # Another machine rounds otherwise, and so takes another way: the record's is not met exactly.
@@ -210,11 +210,22 @@ def test_kept_weights_reach_what_their_file_says_and_the_record_said(recipe):
 
 
 def test_a_network_is_kept_for_every_file_and_in_float32():
-    folder = Path(trained.__file__).parent / trained.WEIGHTS
-    assert {path.stem for path in folder.glob("*.safetensors")} == set(trained.NETWORKS)
-    assert {value.dtype for value in load_trained("one_cycle").parameters()} == {torch.float32}
+    found = {(path.parent.name, path.stem) for path in KEPT.rglob("*.safetensors")}
+    assert found == {
+        (record, recipe) for record, kept in trained.NETWORKS.items() for recipe in kept
+    }
+    assert found == set(TESTS)
+    model = load_trained("lenet", "one_cycle")
+    assert {value.dtype for value in model.parameters()} == {torch.float32}
 
 
-def test_load_trained_names_what_is_kept():
-    with pytest.raises(ValueError, match=r"`recipe` must be one of one_cycle, .*, got 'relu'"):
-        load_trained("relu")
+@pytest.mark.parametrize(
+    ("record", "recipe", "message"),
+    [
+        ("pooling", "max", r"`record` must be one of lenet, shift, got 'pooling'"),
+        ("lenet", "max_pool", r"`recipe` must be one of one_cycle, .*, got 'max_pool'"),
+    ],
+)
+def test_load_trained_names_what_is_kept(record, recipe, message):
+    with pytest.raises(ValueError, match=message):
+        load_trained(record, recipe)
