@@ -1,4 +1,4 @@
-"""The deep plain network, what stands behind its layers, and the noise of Santurkar's experiment."""
+"""The deep plain network, what stands behind its layers, and noise that shakes its channels."""
 
 from __future__ import annotations
 
