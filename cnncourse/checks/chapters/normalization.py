@@ -207,6 +207,116 @@ def _variance(x: Tensor) -> Tensor:
     return x.var(POSITIONS, correction=0, keepdim=True)
 
 
+def standardize_splits(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
+    """Standardize both splits with the training split's mean and deviation of each channel."""
+    std, mean = torch.std_mean(train, POSITIONS, correction=0, keepdim=True)
+    return (train - mean) / std, (test - mean) / std
+
+
+def splits(random: Generator) -> list[Case]:
+    """Draw two splits of different sizes; the channels differ in scale, the splits in mean."""
+    shapes = [(2, 1, 1, 2), (3, 2, 1, 2), (2, 3, 2, 2), (4, 2, 3, 2), (3, 3, 2, 4)]
+    small = [
+        Case(_channels(random, *shape), _channels(random, n, *shape[1:]) + 4)
+        for shape, n in zip(shapes, (1, 2, 3, 5, 1), strict=True)
+    ]
+    fine = [_far_from_zero(random, 6, 2, 3, 4), 1 + _far_from_zero(random, 4, 2, 3, 4)]
+    return [*small, Case(*fine)]
+
+
+def _channels(random: Generator, *shape: int) -> Tensor:
+    """Draw whole numbers that spread more from channel to channel; no pixel is constant."""
+    x = _varied(random, *shape)
+    x[0] += 20
+    return x * 2.0 ** torch.arange(shape[1])[:, None, None]
+
+
+def _by(statistics: Callable[[Tensor, Tensor], Tensor], **wrong: object) -> Callable:
+    """Standardize both splits with the statistics of other numbers, or over other axes."""
+    dims = wrong.get("dims", POSITIONS)
+
+    def answer(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
+        std, mean = torch.std_mean(
+            statistics(train, test), dims, correction=wrong.get("correction", 0), keepdim=True
+        )
+        return (train - mean) / std, (test - mean) / std
+
+    return answer
+
+
+STANDARDIZE = Exercise(
+    name="standardize",
+    signature="standardize(train, test)",
+    returns=("train", "test"),
+    title="Standardized inputs",
+    minutes=15,
+    difficulty="easy",
+    points=1,
+    prerequisites=("mean and standard deviation over several axes",),
+    graded="both splits, for any number of pictures and channels",
+    reference=standardize_splits,
+    cases=splits,
+    forbidden=DONE_ALREADY,
+    mistakes=(
+        Mistake(
+            "The test pictures are standardized with their own mean and deviation; use the ones of "
+            "the training pictures.",
+            lambda train, test: (standardize(train, POSITIONS, 0), standardize(test, POSITIONS, 0)),
+        ),
+        Mistake(
+            "Mean and deviation come from both splits together; the test split must not be asked.",
+            _by(lambda train, test: torch.cat([train, test])),
+        ),
+        Mistake(
+            "All channels share one mean and one deviation; each channel has its own.",
+            _by(lambda train, test: train, dims=(0, 1, 2, 3)),
+        ),
+        Mistake(
+            "Each pixel has a mean and a deviation of its own; all places of a channel share them.",
+            lambda train, test: (
+                (train - train.mean(0)) / train.std(0, correction=0),
+                (test - train.mean(0)) / train.std(0, correction=0),
+            ),
+        ),
+        Mistake(
+            "Each picture has a mean and a deviation of its own; all training pictures share them.",
+            lambda train, test: (standardize(train, (2, 3), 0), standardize(test, (2, 3), 0)),
+        ),
+        Mistake(
+            "The deviation comes from the variance divided by m - 1; divide by m (`correction=0`).",
+            _by(lambda train, test: train, correction=1),
+        ),
+        Mistake(
+            "It is divided by the variance; divide by its root.",
+            lambda train, test: tuple(
+                (x - train.mean(POSITIONS, keepdim=True)) / _variance(train) for x in (train, test)
+            ),
+        ),
+        Mistake(
+            "The mean is not subtracted.",
+            lambda train, test: (train / _variance(train).sqrt(), test / _variance(train).sqrt()),
+        ),
+        Mistake(
+            "It is not divided by the standard deviation.",
+            lambda train, test: (
+                _mean_removed(train),
+                test - train.mean(POSITIONS, keepdim=True),
+            ),
+        ),
+        Mistake(
+            "The test pictures are left as they are; they get the same mean and deviation.",
+            lambda train, test: (standardize(train, POSITIONS, 0), test),
+        ),
+    ),
+    hints=(
+        "Two numbers for each channel are all that is kept of the training pictures. Over which "
+        "axes of (n, c, h, w) do they run?",
+        "mean = train.mean(dim=(0, 2, 3), keepdim=True) has shape (1, c, 1, 1); the deviation in "
+        "the same way, with correction=0. Both splits are shifted and divided by them.",
+    ),
+)
+
+
 Running = tuple[Tensor, Tensor, Tensor]  # the output, and the two running statistics afterwards
 
 
@@ -810,4 +920,11 @@ FOLD_BATCH_NORM = Exercise(
     ),
 )
 
-EXERCISES = (BATCH_NORM, BATCH_NORM_RUNNING, BATCH_NORM_LITE, GROUP_NORM, FOLD_BATCH_NORM)
+EXERCISES = (
+    STANDARDIZE,
+    BATCH_NORM,
+    BATCH_NORM_RUNNING,
+    BATCH_NORM_LITE,
+    GROUP_NORM,
+    FOLD_BATCH_NORM,
+)

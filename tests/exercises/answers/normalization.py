@@ -9,6 +9,93 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
+# standardize
+
+
+def std_keepdim(train, test):
+    mean = train.mean(dim=(0, 2, 3), keepdim=True)
+    std = train.std(dim=(0, 2, 3), unbiased=False, keepdim=True)
+    return (train - mean) / std, (test - mean) / std
+
+
+def std_channel_loop(train, test):
+    train, test = train.clone(), test.clone()
+    for c in range(train.shape[1]):
+        mean = train[:, c].mean()
+        std = (train[:, c] - mean).square().mean().sqrt()
+        train[:, c] = (train[:, c] - mean) / std
+        test[:, c] = (test[:, c] - mean) / std
+    return train, test
+
+
+def std_numpy(train, test):
+    train, test = train.numpy(), test.numpy()
+    mean = train.mean((0, 2, 3), keepdims=True)
+    std = train.std((0, 2, 3), keepdims=True)
+    return tuple(torch.from_numpy((x - mean) / std) for x in (train, test))
+
+
+def std_own_test(train, test):
+    return std_keepdim(train, test)[0], std_keepdim(test, test)[1]
+
+
+def std_joint(train, test):
+    both = torch.cat([train, test])
+    return std_keepdim(both, train)[1], std_keepdim(both, test)[1]
+
+
+def std_whole(train, test):
+    mean, std = train.mean(), train.std(unbiased=False)
+    return (train - mean) / std, (test - mean) / std
+
+
+def std_pixels(train, test):
+    mean, std = train.mean(0), train.std(0, unbiased=False)
+    return (train - mean) / std, (test - mean) / std
+
+
+def std_pictures(train, test):
+    def one(x):
+        return (x - x.mean((2, 3), keepdim=True)) / x.std((2, 3), unbiased=False, keepdim=True)
+
+    return one(train), one(test)
+
+
+def std_default(train, test):
+    mean, std = train.mean((0, 2, 3), keepdim=True), train.std((0, 2, 3), keepdim=True)
+    return (train - mean) / std, (test - mean) / std
+
+
+def std_by_variance(train, test):
+    mean = train.mean((0, 2, 3), keepdim=True)
+    var = train.var((0, 2, 3), correction=0, keepdim=True)
+    return (train - mean) / var, (test - mean) / var
+
+
+def std_only_mean(train, test):
+    mean = train.mean((0, 2, 3), keepdim=True)
+    return train - mean, test - mean
+
+
+def std_no_mean(train, test):
+    std = train.std((0, 2, 3), correction=0, keepdim=True)
+    return train / std, test / std
+
+
+def std_test_raw(train, test):
+    return std_keepdim(train, test)[0], test.clone()
+
+
+def std_in_place(train, test):
+    mean, std = (
+        train.mean((0, 2, 3), keepdim=True),
+        train.std((0, 2, 3), correction=0, keepdim=True),
+    )
+    train.sub_(mean).div_(std)
+    test.sub_(mean).div_(std)
+    return train, test
+
+
 # batch_norm
 
 
@@ -665,6 +752,7 @@ def fold_beta_and_mean_exchanged(weight, bias, mean, var, gamma, beta, eps):
 
 
 RIGHT = {
+    "standardize": [std_keepdim, std_channel_loop, std_numpy],
     "batch_norm": [
         *(bn_keepdim, bn_channel_loop, bn_rows, bn_numpy, bn_einsum, bn_python_loops),
     ],
@@ -675,6 +763,19 @@ RIGHT = {
 }
 
 WRONG = {
+    "standardize": [
+        (std_own_test, "with their own mean and deviation"),
+        (std_joint, "from both splits together"),
+        (std_whole, "All channels share one mean"),
+        (std_pixels, "Each pixel has a mean"),
+        (std_pictures, "Each picture has a mean"),
+        (std_default, "divided by m - 1"),
+        (std_by_variance, "divided by the variance"),
+        (std_only_mean, "not divided by the standard deviation"),
+        (std_no_mean, "The mean is not subtracted"),
+        (std_test_raw, "left as they are"),
+        (std_in_place, "was changed in place"),
+    ],
     "batch_norm": [
         (bn_default_var, "divided by m - 1"),
         (bn_std_plus_eps, "eps is added to the standard deviation"),
