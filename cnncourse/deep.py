@@ -30,11 +30,13 @@ def deep_net(depth: int = 10, channels: int = 8) -> nn.Sequential:
     check_integer("channels", channels, 1)
     layers = OrderedDict(pool0=nn.AvgPool2d(2))
     for i in range(1, depth + 1):
-        layers[f"conv{i}"] = nn.Conv2d(channels if i > 1 else 1, channels, 3, padding=1)
+        c = channels if i > 1 else 1
+        layers[f"conv{i}"] = nn.Conv2d(c, channels, 3, padding=1)
         layers[f"act{i}"] = nn.ReLU()
         if i == depth // 2:
             layers[f"pool{i}"] = nn.AvgPool2d(2)
-    layers |= {"flatten": nn.Flatten(), "fc": nn.Linear(channels * 7 * 7, 10)}
+    layers["flatten"] = nn.Flatten()
+    layers["fc"] = nn.Linear(channels * 7 * 7, 10)
     return nn.Sequential(layers)
 
 
@@ -85,7 +87,8 @@ class Shaken(nn.Module):
         """Multiply each channel by its scale and add its shift."""
         if not self.training:
             return x
-        shift, log_scale = self.strength * torch.randn(2, 1, x.shape[1], 1, 1).to(x.device)
+        noise = self.strength * torch.randn(2, 1, x.shape[1], 1, 1)
+        shift, log_scale = noise.to(x.device)
         return x * (log_scale / 2).exp() + shift
 
 
