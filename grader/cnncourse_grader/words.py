@@ -14,10 +14,11 @@ def printable(text: str) -> str:
     return "".join(one if one.isprintable() else "?" for one in text)
 
 
-# Status of a submission
+# Status of a submission, and how the run goes
 
 GRADED = "graded"
 PENDING = "not graded: "
+RUN_AGAIN = "this computer or the grader is at fault, not the submission; run again with --resume"
 STOPPED = "stopped: "
 UNPROTECTED = "graded without a sandbox: the submissions could read and change this computer"
 
@@ -30,6 +31,16 @@ def refused(reason: str) -> str:
 def stopped(notebook: str, problem: str) -> str:
     """Say that a notebook was ended early."""
     return f"{STOPPED}{notebook}: {problem}"
+
+
+def unreadable(error: Exception) -> str:
+    """Say that its results were too much for the grader."""
+    return f"its results cannot be read: {error}"
+
+
+def tried_alone(count: int) -> str:
+    """Announce the second round."""
+    return f"{count} submissions exceeded a limit: each is tried once more, alone"
 
 
 def did_not_start(notebook: str, problem: str) -> str:
@@ -52,6 +63,16 @@ def too_long(seconds: int) -> str:
     return f"it took more than {seconds} seconds"
 
 
+def too_long_together(seconds: int) -> str:
+    """Name the limit on time of all notebooks of a student."""
+    return f"the notebooks before it took all of the {seconds} seconds that they have together"
+
+
+def too_busy(seconds: int) -> str:
+    """Name the limit on processor time of all processes together."""
+    return f"it used more than {seconds} seconds of processor time"
+
+
 def too_many_processes(count: int) -> str:
     """Name the limit on processes and threads."""
     return f"it started more than {count} processes"
@@ -62,10 +83,37 @@ def too_much_memory(megabytes: int) -> str:
     return f"it used more than {megabytes} MB of memory"
 
 
+TOO_DEEP = "it is nested too deeply"
+
+
 def ended_early(code: int, last_line: str) -> str:
     """Say how a process ended; ``code`` is as in ``subprocess``."""
     reason = f"signal {-code}" if code < 0 else f"exit code {code}"
     return f"it ended early ({reason}{f': {last_line}' if last_line else ''})"
+
+
+# What protects the computer, for the instructor
+
+IN_FORCE = "Limits in force: "
+NO_WAY_DOWN = (
+    "The grader runs as root, and there is no setpriv (of util-linux) to leave root's rights "
+    "behind. Install util-linux, or grade as another user."
+)
+CALLS_FILTERED = "system calls that no notebook needs are refused"
+CALLS_NOT_FILTERED = (
+    "system calls are NOT filtered: libseccomp.so.2, or support in the kernel, is missing"
+)
+
+
+def control_group(kept: Sequence[str]) -> str:
+    """Say what a control group bounds, and what is only counted."""
+    if len(kept) == 3:
+        return "a control group of each notebook bounds memory, processes and processor time"
+    there = f"bounds {' and '.join(kept)} alone" if kept else "is NOT to be had here"
+    return (
+        f"a control group {there} (systemd-run); memory, processes and processor time are counted "
+        "from outside, but not what the kernel keeps for files and sockets"
+    )
 
 
 # What an earlier run has to do with this one
@@ -159,6 +207,16 @@ def too_many_notebooks(count: int, most: int) -> str:
     return f"{count} notebooks, at most {most} are read"
 
 
+def too_many_files(most: int) -> str:
+    """Refuse a heap of files."""
+    return f"more than {most:,} files"
+
+
+def too_much_code(most: int) -> str:
+    """Refuse a heap of code in several notebooks."""
+    return f"its notebooks have more than {most:,} characters of code together"
+
+
 def is_link(file: str) -> str:
     """Refuse a link."""
     return f"{file} is a link"
@@ -242,8 +300,3 @@ def failed_cell(notebook: str, number: int, error: str) -> str:
 def warning(text: str) -> str:
     """Mark a warning as one."""
     return f"Warning: {text}"
-
-
-def could_not_be_graded(error: Exception) -> str:
-    """Say that the grader itself stopped."""
-    return f"The submission could not be graded: {error}"

@@ -6,10 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-from cnncourse_grader import marks
-from cnncourse_grader.answers import Answer, Answers
+from cnncourse_grader import marks, wire
 from cnncourse_grader.assignment import Assignment, exercises_of
-from cnncourse_grader.collect import Student, Submission
+from cnncourse_grader.collect import Student
 from cnncourse_grader.feedback import page
 from cnncourse_grader.files import write
 from cnncourse_grader.marks import Grade, Mark
@@ -17,6 +16,7 @@ from cnncourse_grader.store import Store, file_name, table
 from submissions import SECRET
 
 from cnncourse.checks.notebook import read_notebook
+from cnncourse.checks.run import Outcome
 
 
 def test_file_names_are_unlike_for_students_unlike_by_case() -> None:
@@ -149,12 +149,13 @@ def test_what_cannot_be_compared_earns_nothing(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(marks, "judge", fail)
     assignment = Assignment.draw(exercises_of([3]), SECRET)
-    answers = Answers(True, (), {"corr2d": [Answer()]})
-    run = marks.Run(read_notebook("a.py", b""), answers, "")
-    submission = Submission(Student("ann"), (run.notebook,))
-    grade = marks.mark_submission(submission, "", assignment, [run])
-    assert grade.total == 0
-    assert "cannot be compared (OverflowError)" in grade.marks[0].feedback
+    outcomes = [vars(Outcome()) for _ in assignment.cases["corr2d"]]
+    answer = wire.pack({"exercise": "corr2d", "problem": "", "outcomes": outcomes})
+    asked = assignment.names, assignment.packed()
+    run = marks.judge_apart(*asked, read_notebook("a.py", b""), answer, "")
+    mark = run["tries"]["corr2d"]["mark"]
+    assert mark["points"] == 0
+    assert "cannot be compared (OverflowError)" in mark["feedback"]
 
 
 def test_page_escapes_every_word() -> None:
