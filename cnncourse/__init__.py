@@ -1,9 +1,10 @@
 """Operators, training loop, data and checks of the course on convolutional networks.
 
-One module per chapter; ``windows``, ``receptive_field`` and ``layer_table`` serve several. Each
-function uses the names, argument order, defaults and NCHW layout of ``torch.nn.functional``, so
-that what you learn here carries over. The letters of shapes and formulas are those of the page
-"Notation", ``book/notation.md``.
+One module per chapter; ``windows``, ``receptive_field`` and ``layer_table`` serve several, and
+``deep`` builds the network that the chapter on normalization trains. Each function uses the names,
+argument order, defaults and NCHW layout of ``torch.nn.functional``, so that what you learn here
+carries over. The letters of shapes and formulas are those of the page "Notation",
+``book/notation.md``.
 
 What holds for every function stands here and in no other docstring. Tensors have a floating-point
 dtype; those of one call share dtype and device, and the result has both. Numbers are ints, or

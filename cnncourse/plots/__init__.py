@@ -1,8 +1,8 @@
 """One function a figure, drawn with matplotlib's objects and returned, never shown.
 
-Figures stand by kind: ``connections``, ``curves``, ``images``, ``network``; what they share is in
-``style``. A chapter calls ``plots.name``. Importing this package changes no setting of matplotlib,
-and nothing here touches the list of open figures.
+Figures stand by kind: ``connections``, ``curves``, ``images``, ``network``, ``rates``; what they
+share is in ``style``. A chapter calls ``plots.name``. Importing this package changes no setting of
+matplotlib, and nothing here touches the list of open figures.
 """
 
 from cnncourse.plots.connections import layer_prices
@@ -10,6 +10,7 @@ from cnncourse.plots.curves import (
     layer_scale_curves,
     nonlinearities,
     sampled,
+    seed_curves,
     seed_strip,
     shift_curves,
     signals,
@@ -26,6 +27,7 @@ from cnncourse.plots.images import (
     two_orders,
 )
 from cnncourse.plots.network import cone, network
+from cnncourse.plots.rates import rate_map
 from cnncourse.plots.style import Figure
 from cnncourse.plots.windows import usage_maps, window_rows
 
@@ -43,7 +45,9 @@ __all__ = [
     "number_grids",
     "picture_and_maps",
     "pictures",
+    "rate_map",
     "sampled",
+    "seed_curves",
     "seed_strip",
     "shift_curves",
     "signals",

@@ -374,13 +374,49 @@ def shift_curves(values: Mapping[str, Sequence[Sequence[float]]], label: str) ->
     >>> [round(float(y), 2) for y in figure.axes[0].lines[0].get_ydata()]
     [1.0, 0.7]
     """
+    return seed_curves(values, label, "pixels moved")
+
+
+def seed_curves(
+    values: Mapping[str, Sequence[Sequence[float]]],
+    label: str,
+    along: str,
+    places: Sequence[float | int] | None = None,
+) -> Figure:
+    """Draw the mean of the seeds as a curve, and a band from the lowest seed to the highest.
+
+    Parameters
+    ----------
+    values : mapping from name to numbers
+        A row a seed.
+    label, along : str
+        What the numbers are, and along what they follow each other.
+    places : sequence of numbers, optional
+        Where along it each number stands; 0, 1, 2 ... where not given.
+
+    Returns
+    -------
+    Figure
+        With one axes.
+
+    Raises
+    ------
+    ValueError
+        If there is no name, more than there are colours, or one without rows.
+
+    Examples
+    --------
+    >>> axes = seed_curves({"a": [[2.3, 1.0], [2.3, 1.2]]}, "loss", "step", [0, 10]).axes[0]
+    >>> [int(x) for x in axes.lines[0].get_xdata()]
+    [0, 10]
+    """
     check_curves("values", values)
     figure, axes = one_axes()
     for i, (name, rows) in enumerate(values.items()):
         seeds = np.array(rows)
-        pixels = range(seeds.shape[1])
-        axes.fill_between(pixels, seeds.min(0), seeds.max(0), color=COLOURS[i], alpha=0.2, lw=0)
-        curve(axes, i, pixels, seeds.mean(0).tolist(), name)
-    axes.set(xlabel="pixels moved", ylabel=label)
+        x = range(seeds.shape[1]) if places is None else places
+        axes.fill_between(x, seeds.min(0), seeds.max(0), color=COLOURS[i], alpha=0.2, lw=0)
+        curve(axes, i, x, seeds.mean(0).tolist(), name)
+    axes.set(xlabel=along, ylabel=label)
     name_curves(axes)
     return figure

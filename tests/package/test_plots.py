@@ -50,6 +50,8 @@ EVERY = {
     "cone": lambda: plots.cone([(3, 1), (3, 2)], PICTURES[:2, 0].flatten()[:11]),
     "pictures": lambda: plots.pictures({"a": PICTURES[0, 0], "b": PICTURES[1, 0, :2, :3]}),
     "shift_curves": lambda: plots.shift_curves({"a": [[1.0, 0.5], [1.0, 0.7]]}, "consistency"),
+    "seed_curves": lambda: plots.seed_curves({"a": [[1.0, 0.5]], "b": [[2.0, 1.0]]}, "y", "x"),
+    "rate_map": lambda: plots.rate_map({"a": {0.1: [0.5, 0.7]}, "b": {0.1: [0.1, 0.2]}}),
     "sampled": lambda: plots.sampled({"one": torch.sin, "two": torch.cos}, pixels=8, step=2),
     "two_orders": lambda: plots.two_orders({"a": (PICTURES[0, 0], PICTURES[1, 0])}),
     "picture_and_maps": lambda: plots.picture_and_maps(PICTURES[0, 0], {"a": PICTURES[1, 0, :2]}),
@@ -577,3 +579,31 @@ def test_shift_curves_refuse_wrong_input() -> None:
         plots.shift_curves({"a": []}, "share")
     with pytest.raises(ValueError, match="`values` must hold at most 7 curves, got 8"):
         plots.shift_curves({key: [[1.0, 0.5]] for key in "abcdefgh"}, "share")
+
+
+def test_seed_curves_stand_where_they_are_told() -> None:
+    axes = plots.seed_curves({"a": [[2.0, 1.0], [4.0, 1.0]]}, "loss", "step", [10, 30]).axes[0]
+    assert axes.lines[0].get_xydata().tolist() == [[10, 3], [30, 1]]
+    (band,) = axes.collections
+    assert band.get_paths()[0].get_extents().extents.tolist() == [10, 1, 30, 4]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("step", "loss")
+
+
+def test_rate_map_has_a_strip_for_each_seed_in_the_order_of_rates_and_networks() -> None:
+    runs = {"one": {0.1: [0.1, 0.2], 1.0: [0.3, 0.4]}, "two": {0.1: [0.5, 0.6], 1.0: [0.7, 0.8]}}
+    axes = plots.rate_map(runs).axes[0]
+    (image,) = axes.images
+    assert image.get_array().tolist() == [[0.1, 0.2, 0.3, 0.4], [0.5, 0.6, 0.7, 0.8]]
+    assert image.get_clim() == (0, 1)
+    left, right, bottom, top = image.get_extent()  # the first network above, a rate at each tick
+    assert (left, right, bottom, top) == (-0.5, 1.5, 1.5, -0.5)
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["one", "two"]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["0.1", "1"]
+
+
+def test_rate_map_refuses_rows_that_differ() -> None:
+    with pytest.raises(ValueError, match="`values` must hold numbers for each name"):
+        plots.rate_map({})
+    for other in ({0.2: [0.1]}, {0.1: [0.1, 0.2]}):
+        with pytest.raises(ValueError, match="the same rates and seeds for all"):
+            plots.rate_map({"one": {0.1: [0.1]}, "two": other})

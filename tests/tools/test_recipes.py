@@ -12,7 +12,7 @@ from cnncourse.datasets import Dataset, Split
 from cnncourse.invariance import permute_pixels
 from cnncourse.records import load_record
 from cnncourse.shift import on_canvas
-from experiments import invariance, lenet, pooling, shift
+from experiments import invariance, lenet, normalization, pooling, shift
 from experiments.runner import definition
 
 LADDER = ["lenet_sigmoid", "relu", "max_pool", "he", "momentum", "one_cycle"]
@@ -269,3 +269,91 @@ def test_a_trial_of_the_shift_test_never_sees_the_test_split(monkeypatch) -> Non
     assert result.keys() >= {"test_accuracy", "shifted_accuracy", "consistency", "change"}
     assert result["shifted_accuracy"][0] == pytest.approx(result["test_accuracy"])
     assert not trial.keys() & {"test_accuracy", "shifted_accuracy", "consistency", "change"}
+
+
+def test_networks_of_the_map_differ_in_their_normalization_at_every_rate() -> None:
+    recipes = normalization.RECIPES
+    for lr in normalization.RATES:
+        for name in normalization.PLAIN:
+            assert changes(recipes, [f"{name}_{lr:g}", f"{name}_batch_{lr:g}"]) == [{"norm"}]
+        assert changes(recipes, [f"deep_batch_{lr:g}", f"deep_layer_{lr:g}"]) == [{"norm"}]
+        assert changes(recipes, [f"deep_{lr:g}", f"he_{lr:g}"]) == [{"init"}]
+        assert recipes[f"deep_{lr:g}"].lr == lr
+
+
+def test_watched_networks_differ_in_normalization_and_noise_and_parts_in_their_size() -> None:
+    steps = changes(normalization.RECIPES, list(normalization.WATCHED))
+    assert steps == [{"norm"}, {"noise"}, {"noise"}, {"noise"}]
+    assert all(
+        step == {"part"} for step in changes(normalization.RECIPES, list(normalization.PARTS))
+    )
+    whole = normalization.RECIPES["part_64"]
+    assert whole.part == whole.batch_size  # as if there were no parts
+
+
+def test_normalized_networks_start_from_the_weights_of_those_without() -> None:
+    for name in normalization.PLAIN:
+        nets = []
+        for recipe in (f"{name}_0.1", f"{name}_batch_0.1"):
+            torch.manual_seed(0)
+            nets.append(normalization.build(normalization.RECIPES[recipe]))
+        assert all(torch.equal(w, nets[1].get_parameter(n)) for n, w in nets[0].named_parameters())
+
+
+def test_noise_and_parts_stand_where_the_recipe_says() -> None:
+    kinds = {
+        name: [type(module).__name__ for module in normalization.build(recipe).modules()]
+        for name, recipe in normalization.RECIPES.items()
+    }
+    assert kinds["watched_noise_1"].count("Shaken") == kinds["part_2"].count("InParts") == 10
+    assert kinds["alone_group"].count("GroupNorm") == kinds["watched_batch"].count("BatchNorm2d")
+    assert "Shaken" not in kinds["watched_batch"]
+    assert "BatchNorm2d" not in kinds["watched_plain"]
+
+
+def test_a_loss_that_is_no_number_counts_as_a_guess(monkeypatch) -> None:
+    monkeypatch.setattr(normalization, "load", lambda recipe: tiny())
+    normalization.pictures.cache_clear()
+    recipe = replace(normalization.RECIPES["he_10"], lr=1e20, batch_size=8)
+    result = normalization.run(recipe, 0)
+    normalization.pictures.cache_clear()
+    assert result == {"validation_accuracy": [0.1], "test_accuracy": 0.1, "diverged": 1}
+
+
+def test_watching_changes_no_training(monkeypatch) -> None:
+    """The weights after a watched training are those of plain descent without a look."""
+    data = tiny()
+    recipe = replace(normalization.WATCHED["watched_batch"], batch_size=5, epochs=2)
+    losses = {}
+    for every in (1, 3):
+        monkeypatch.setattr(normalization, "EVERY", every)
+        losses[every] = normalization.watch(recipe, data, 0)["loss"]
+    assert len(losses[1]) == 15  # of 16 steps, all but the first
+    assert losses[3] == losses[1][2::3]
+
+
+def test_moved_counts_the_means_of_channels_in_standard_deviations() -> None:
+    before = torch.tensor([-1.0, 1.0]).reshape(2, 1, 1, 1).repeat(50, 2, 3, 3)
+    after = before.clone()
+    after[:, 1] += 0.2
+    assert normalization.moved(before, after) == pytest.approx(0.1, rel=0.02)
+
+
+def test_apart_is_the_distance_as_a_share_of_the_first() -> None:
+    a, b = torch.tensor([3.0, 4.0]), torch.tensor([3.0, 1.5])
+    assert normalization.apart(a, b) == pytest.approx(0.5)
+
+
+def test_the_middle_layer_is_asked_again_after_the_layers_before_it_alone() -> None:
+    torch.manual_seed(0)
+    net = normalization.build(normalization.RECIPES["he_0.1"])
+    x, y = tiny().train.images[:8], tiny().train.labels[:8]
+    _, _, gradients = normalization.look(net, x, y)
+    assert normalization.asked(net, x, y, gradients, 0.0) == 0
+    before = tuple(f"conv{i}." for i in range(1, normalization.MIDDLE))
+    wild = {
+        n: g if n.startswith((*before, "conv6.weight")) else 1e9 * g for n, g in gradients.items()
+    }
+    assert normalization.asked(net, x, y, wild, 0.1) == pytest.approx(
+        normalization.asked(net, x, y, gradients, 0.1)
+    )

@@ -1,4 +1,4 @@
-"""Batch and group normalization, and a layer that disappears."""
+"""Batch normalization in both modes, group normalization, and a layer that disappears."""
 
 from __future__ import annotations
 
@@ -205,6 +205,328 @@ def _mean_removed(x: Tensor) -> Tensor:
 
 def _variance(x: Tensor) -> Tensor:
     return x.var(POSITIONS, correction=0, keepdim=True)
+
+
+def standardize_splits(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
+    """Standardize both splits with the training split's mean and deviation of each channel."""
+    std, mean = torch.std_mean(train, POSITIONS, correction=0, keepdim=True)
+    return (train - mean) / std, (test - mean) / std
+
+
+def splits(random: Generator) -> list[Case]:
+    """Draw two splits of different sizes; the channels differ in scale, the splits in mean."""
+    shapes = [(2, 1, 1, 2), (3, 2, 1, 2), (2, 3, 2, 2), (4, 2, 3, 2), (3, 3, 2, 4)]
+    small = [
+        Case(_channels(random, *shape), _channels(random, n, *shape[1:]) + 4)
+        for shape, n in zip(shapes, (1, 2, 3, 5, 1), strict=True)
+    ]
+    fine = [_far_from_zero(random, 6, 2, 3, 4), 1 + _far_from_zero(random, 4, 2, 3, 4)]
+    return [*small, Case(*fine)]
+
+
+def _channels(random: Generator, *shape: int) -> Tensor:
+    """Draw whole numbers that spread more from channel to channel; no pixel is constant."""
+    x = _varied(random, *shape)
+    x[0] += 20
+    return x * 2.0 ** torch.arange(shape[1])[:, None, None]
+
+
+def _by(statistics: Callable[[Tensor, Tensor], Tensor], **wrong: object) -> Callable:
+    """Standardize both splits with the statistics of other numbers, or over other axes."""
+    dims = wrong.get("dims", POSITIONS)
+
+    def answer(train: Tensor, test: Tensor) -> tuple[Tensor, Tensor]:
+        std, mean = torch.std_mean(
+            statistics(train, test), dims, correction=wrong.get("correction", 0), keepdim=True
+        )
+        return (train - mean) / std, (test - mean) / std
+
+    return answer
+
+
+STANDARDIZE = Exercise(
+    name="standardize",
+    signature="standardize(train, test)",
+    returns=("train", "test"),
+    title="Standardized inputs",
+    minutes=15,
+    difficulty="easy",
+    points=1,
+    prerequisites=("mean and standard deviation over several axes",),
+    graded="both splits, for any number of pictures and channels",
+    reference=standardize_splits,
+    cases=splits,
+    forbidden=DONE_ALREADY,
+    mistakes=(
+        Mistake(
+            "The test pictures are standardized with their own mean and deviation; use the ones of "
+            "the training pictures.",
+            lambda train, test: (standardize(train, POSITIONS, 0), standardize(test, POSITIONS, 0)),
+        ),
+        Mistake(
+            "Mean and deviation come from both splits together; the test split must not be asked.",
+            _by(lambda train, test: torch.cat([train, test])),
+        ),
+        Mistake(
+            "All channels share one mean and one deviation; each channel has its own.",
+            _by(lambda train, test: train, dims=(0, 1, 2, 3)),
+        ),
+        Mistake(
+            "Each pixel has a mean and a deviation of its own; all places of a channel share them.",
+            lambda train, test: (
+                (train - train.mean(0)) / train.std(0, correction=0),
+                (test - train.mean(0)) / train.std(0, correction=0),
+            ),
+        ),
+        Mistake(
+            "Each picture has a mean and a deviation of its own; all training pictures share them.",
+            lambda train, test: (standardize(train, (2, 3), 0), standardize(test, (2, 3), 0)),
+        ),
+        Mistake(
+            "The deviation comes from the variance divided by m - 1; divide by m (`correction=0`).",
+            _by(lambda train, test: train, correction=1),
+        ),
+        Mistake(
+            "It is divided by the variance; divide by its root.",
+            lambda train, test: tuple(
+                (x - train.mean(POSITIONS, keepdim=True)) / _variance(train) for x in (train, test)
+            ),
+        ),
+        Mistake(
+            "The mean is not subtracted.",
+            lambda train, test: (train / _variance(train).sqrt(), test / _variance(train).sqrt()),
+        ),
+        Mistake(
+            "It is not divided by the standard deviation.",
+            lambda train, test: (
+                _mean_removed(train),
+                test - train.mean(POSITIONS, keepdim=True),
+            ),
+        ),
+        Mistake(
+            "The test pictures are left as they are; they get the same mean and deviation.",
+            lambda train, test: (standardize(train, POSITIONS, 0), test),
+        ),
+    ),
+    hints=(
+        "Two numbers for each channel are all that is kept of the training pictures. Over which "
+        "axes of (n, c, h, w) do they run?",
+        "mean = train.mean(dim=(0, 2, 3), keepdim=True) has shape (1, c, 1, 1); the deviation in "
+        "the same way, with correction=0. Both splits are shifted and divided by them.",
+    ),
+)
+
+
+Running = tuple[Tensor, Tensor, Tensor]  # the output, and the two running statistics afterwards
+
+
+def batch_norm_running(
+    x: Tensor,
+    running_mean: Tensor,
+    running_var: Tensor,
+    training: bool,
+    momentum: float,
+    eps: float,
+) -> Running:
+    """Normalize in either mode with the package's function, on copies of the running statistics."""
+    mean, var = running_mean.clone(), running_var.clone()
+    y = normalization.batch_norm(x, mean, var, None, None, training, momentum, eps)
+    return y, mean, var
+
+
+# Shape, mode, momentum and eps. Where a channel has few numbers, m and m - 1 differ most.
+MODES = [
+    ((2, 1, 1, 2), True, 0.25, 1.0),
+    ((1, 2, 1, 1), False, 0.25, 1.0),
+    ((2, 2, 1, 2), True, 0.1, 0.5),
+    ((3, 2, 2, 2), False, 0.5, 2.0),
+    ((2, 3, 1, 3), True, 1.0, 0.5),
+    ((2, 3, 3, 2), True, 0.0, 1.0),
+    ((1, 3, 2, 4), True, 0.75, 1e-5),
+]
+
+
+def modes(random: Generator) -> list[Case]:
+    """Draw batches in both modes with running statistics that are not those of a new layer."""
+    small = [_mode(random, *mode, torch.float32) for mode in MODES]
+    fine = [((5, 2, 3, 4), True, 0.1, 1e-5), ((4, 3, 2, 3), False, 0.1, 1e-3)]
+    return small + [_mode(random, *mode, torch.float64) for mode in fine]
+
+
+def _mode(
+    random: Generator,
+    shape: tuple[int, ...],
+    training: bool,
+    momentum: float,
+    eps: float,
+    dtype: torch.dtype,
+) -> Case:
+    x = _varied(random, *shape).to(dtype) if shape[-1] > 1 else whole_numbers(random, *shape)
+    mean, var = (whole_numbers(random, shape[1], dtype=dtype) for _ in range(2))
+    return Case(x, mean + mean.sign(), var.abs() + 2, training, momentum, eps)
+
+
+def _statistics(x: Tensor, correction: int = 0) -> tuple[Tensor, Tensor]:
+    var, mean = torch.var_mean(x, POSITIONS, correction=correction)
+    return mean, var
+
+
+def _normalized(x: Tensor, mean: Tensor, var: Tensor, eps: float) -> Tensor:
+    return (x - mean[:, None, None]) / (var + eps).sqrt()[:, None, None]
+
+
+def _in_two_modes(
+    x: Tensor,
+    mean: Tensor,
+    var: Tensor,
+    training: bool,
+    momentum: float,
+    eps: float,
+    *,
+    kept: int = 1,
+    used: int = 0,
+) -> Running:
+    """Do it right or, with the options, with a wrong correction of one of the two variances."""
+    if not training:
+        return _normalized(x, mean, var, eps), mean, var
+    y = _normalized(x, *_statistics(x, used), eps)
+    new_mean, new_var = _statistics(x, kept)
+    return y, torch.lerp(mean, new_mean, momentum), torch.lerp(var, new_var, momentum)
+
+
+def _with_output(mode: bool, output: Callable[..., Tensor]) -> Callable[..., Running]:
+    """Take another output in one of the modes, and the right statistics."""
+
+    def wrong(
+        x: Tensor, mean: Tensor, var: Tensor, training: bool, momentum: float, eps: float
+    ) -> Running:
+        right = _in_two_modes(x, mean, var, training, momentum, eps)
+        return (output(x, right, mean, var, eps), *right[1:]) if training == mode else right
+
+    return wrong
+
+
+def _with_statistics(
+    mode: bool, new: Callable[..., tuple[Tensor, Tensor]]
+) -> Callable[..., Running]:
+    """Keep other statistics in one of the modes, with the right output."""
+
+    def wrong(
+        x: Tensor, mean: Tensor, var: Tensor, training: bool, momentum: float, eps: float
+    ) -> Running:
+        right = _in_two_modes(x, mean, var, training, momentum, eps)
+        return (right[0], *new(x, mean, var, momentum)) if training == mode else right
+
+    return wrong
+
+
+def _updated(x: Tensor, mean: Tensor, var: Tensor, momentum: float) -> tuple[Tensor, Tensor]:
+    new_mean, new_var = _statistics(x, min(1, x[:, 0].numel() - 1))
+    return torch.lerp(mean, new_mean, momentum), torch.lerp(var, new_var, momentum)
+
+
+def _std_updated(x: Tensor, mean: Tensor, var: Tensor, momentum: float) -> tuple[Tensor, Tensor]:
+    new_mean, new_var = _updated(x, mean, var.sqrt(), 1.0)
+    return torch.lerp(mean, new_mean, momentum), torch.lerp(var, new_var.sqrt(), momentum)
+
+
+def _with_eps_kept(
+    x: Tensor, mean: Tensor, var: Tensor, training: bool, momentum: float, eps: float
+) -> Running:
+    y, new_mean, new_var = _in_two_modes(x, mean, var, training, momentum, eps)
+    return y, new_mean, new_var + (momentum * eps if training else 0)
+
+
+BATCH_NORM_RUNNING = Exercise(
+    name="batch_norm_running",
+    signature="batch_norm_running(x, running_mean, running_var, training, momentum, eps)",
+    returns=("y", "running_mean", "running_var"),
+    title="Batch normalization in two modes",
+    minutes=25,
+    difficulty="medium",
+    points=3,
+    prerequisites=("your `batch_norm`", "running statistics"),
+    graded="the output and both running statistics, in both modes, without torch's normalizations",
+    reference=batch_norm_running,
+    cases=modes,
+    forbidden=DONE_ALREADY,
+    mistakes=(
+        Mistake(
+            "The running variance gets the variance divided by m; PyTorch keeps the unbiased one, "
+            "divided by m - 1.",
+            lambda *a: _in_two_modes(*a, kept=0),
+        ),
+        Mistake(
+            "The output is divided by the unbiased standard deviation; that one is only kept. The "
+            "output uses the variance divided by m.",
+            lambda *a: _in_two_modes(*a, used=1),
+        ),
+        Mistake(
+            "The momentum is the share of the old value here; it is to be that of the new batch.",
+            lambda x, m, v, training, momentum, eps: _in_two_modes(
+                x, m, v, training, 1 - momentum, eps
+            ),
+        ),
+        Mistake(
+            "Evaluation uses the statistics of the batch; use the running ones.",
+            _with_output(False, lambda x, right, m, v, eps: _normalized(x, *_statistics(x), eps)),
+        ),
+        Mistake(
+            "Training uses the running statistics for its output; use those of the batch.",
+            _with_output(True, lambda x, right, m, v, eps: _normalized(x, m, v, eps)),
+        ),
+        Mistake(
+            "Training normalizes with the new running statistics; use those of the batch alone.",
+            _with_output(True, lambda x, right, m, v, eps: _normalized(x, *right[1:], eps)),
+        ),
+        Mistake(
+            "Evaluation changes the running statistics; they only change in training.",
+            _with_statistics(False, _updated),
+        ),
+        Mistake(
+            "Training leaves the running statistics as they were.",
+            _with_statistics(True, lambda x, m, v, momentum: (m, v)),
+        ),
+        Mistake(
+            "The new statistics take the place of the old ones; only a share of them, the "
+            "momentum, comes in.",
+            _with_statistics(True, lambda x, m, v, momentum: _updated(x, m, v, 1.0)),
+        ),
+        Mistake(
+            "The share of the new batch is added, but the old value keeps its full weight; it "
+            "keeps 1 - momentum.",
+            _with_statistics(
+                True,
+                lambda x, m, v, momentum: tuple(
+                    old + momentum * new
+                    for old, new in zip((m, v), _updated(x, m, v, 1.0), strict=True)
+                ),
+            ),
+        ),
+        Mistake(
+            "A standard deviation goes into the running variance; the variance belongs there.",
+            _with_statistics(True, _std_updated),
+        ),
+        Mistake(
+            "eps goes into the running variance; it belongs under the root of the output alone.",
+            _with_eps_kept,
+        ),
+        Mistake(
+            "eps is missing: add it to the variance, under the root, in both modes.",
+            lambda x, m, v, training, momentum, eps: _in_two_modes(
+                x, m, v, training, momentum, 0.0
+            ),
+        ),
+    ),
+    hints=(
+        "In training the batch's mean and its variance divided by m make the output. In evaluation "
+        "the running ones do, and they come back as they were.",
+        "x.var(dim=(0, 2, 3)) divides by m - 1. That is the one for the running variance; "
+        "correction=0 gives the one for the output.",
+        "running_mean = (1 - momentum) * running_mean + momentum * mean makes a new tensor; the "
+        "argument stays as it is. The same with the unbiased variance.",
+    ),
+)
 
 
 def batch_norm_lite(x: Tensor, part: str, eps: float) -> Tensor:
@@ -598,4 +920,11 @@ FOLD_BATCH_NORM = Exercise(
     ),
 )
 
-EXERCISES = (BATCH_NORM, BATCH_NORM_LITE, GROUP_NORM, FOLD_BATCH_NORM)
+EXERCISES = (
+    STANDARDIZE,
+    BATCH_NORM,
+    BATCH_NORM_RUNNING,
+    BATCH_NORM_LITE,
+    GROUP_NORM,
+    FOLD_BATCH_NORM,
+)

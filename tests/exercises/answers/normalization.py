@@ -9,6 +9,93 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
+# standardize
+
+
+def std_keepdim(train, test):
+    mean = train.mean(dim=(0, 2, 3), keepdim=True)
+    std = train.std(dim=(0, 2, 3), unbiased=False, keepdim=True)
+    return (train - mean) / std, (test - mean) / std
+
+
+def std_channel_loop(train, test):
+    train, test = train.clone(), test.clone()
+    for c in range(train.shape[1]):
+        mean = train[:, c].mean()
+        std = (train[:, c] - mean).square().mean().sqrt()
+        train[:, c] = (train[:, c] - mean) / std
+        test[:, c] = (test[:, c] - mean) / std
+    return train, test
+
+
+def std_numpy(train, test):
+    train, test = train.numpy(), test.numpy()
+    mean = train.mean((0, 2, 3), keepdims=True)
+    std = train.std((0, 2, 3), keepdims=True)
+    return tuple(torch.from_numpy((x - mean) / std) for x in (train, test))
+
+
+def std_own_test(train, test):
+    return std_keepdim(train, test)[0], std_keepdim(test, test)[1]
+
+
+def std_joint(train, test):
+    both = torch.cat([train, test])
+    return std_keepdim(both, train)[1], std_keepdim(both, test)[1]
+
+
+def std_whole(train, test):
+    mean, std = train.mean(), train.std(unbiased=False)
+    return (train - mean) / std, (test - mean) / std
+
+
+def std_pixels(train, test):
+    mean, std = train.mean(0), train.std(0, unbiased=False)
+    return (train - mean) / std, (test - mean) / std
+
+
+def std_pictures(train, test):
+    def one(x):
+        return (x - x.mean((2, 3), keepdim=True)) / x.std((2, 3), unbiased=False, keepdim=True)
+
+    return one(train), one(test)
+
+
+def std_default(train, test):
+    mean, std = train.mean((0, 2, 3), keepdim=True), train.std((0, 2, 3), keepdim=True)
+    return (train - mean) / std, (test - mean) / std
+
+
+def std_by_variance(train, test):
+    mean = train.mean((0, 2, 3), keepdim=True)
+    var = train.var((0, 2, 3), correction=0, keepdim=True)
+    return (train - mean) / var, (test - mean) / var
+
+
+def std_only_mean(train, test):
+    mean = train.mean((0, 2, 3), keepdim=True)
+    return train - mean, test - mean
+
+
+def std_no_mean(train, test):
+    std = train.std((0, 2, 3), correction=0, keepdim=True)
+    return train / std, test / std
+
+
+def std_test_raw(train, test):
+    return std_keepdim(train, test)[0], test.clone()
+
+
+def std_in_place(train, test):
+    mean, std = (
+        train.mean((0, 2, 3), keepdim=True),
+        train.std((0, 2, 3), correction=0, keepdim=True),
+    )
+    train.sub_(mean).div_(std)
+    test.sub_(mean).div_(std)
+    return train, test
+
+
 # batch_norm
 
 
@@ -451,6 +538,179 @@ def fold_in_place(weight, bias, mean, var, gamma, beta, eps):
     return weight, (bias - mean) * gamma / torch.sqrt(var + eps) + beta
 
 
+# batch_norm_running
+
+
+def run_keepdim(x, running_mean, running_var, training, momentum, eps):
+    if training:
+        mean = x.mean((0, 2, 3))
+        var = x.var((0, 2, 3), unbiased=False)
+        new_mean = (1 - momentum) * running_mean + momentum * mean
+        new_var = (1 - momentum) * running_var + momentum * x.var((0, 2, 3))
+    else:
+        mean, var = running_mean, running_var
+        new_mean, new_var = running_mean, running_var
+    y = (x - mean[:, None, None]) / torch.sqrt(var + eps)[:, None, None]
+    return y, new_mean, new_var
+
+
+def run_channel_loop(x, running_mean, running_var, training, momentum, eps):
+    y, means, variances = torch.empty_like(x), running_mean.clone(), running_var.clone()
+    for c in range(x.shape[1]):
+        values = x[:, c]
+        if not training:
+            y[:, c] = (values - running_mean[c]) / math.sqrt(running_var[c].item() + eps)
+            continue
+        m = values.numel()
+        mean = values.sum() / m
+        squares = ((values - mean) ** 2).sum()
+        y[:, c] = (values - mean) / (squares / m + eps).sqrt()
+        means[c] += momentum * (mean - running_mean[c])
+        variances[c] += momentum * (squares / (m - 1) - running_var[c])
+    return y, means, variances
+
+
+def run_rows(x, running_mean, running_var, training, momentum, eps):
+    n, c, h, w = x.shape
+    rows = x.movedim(1, 0).reshape(c, -1)
+    mean, var = running_mean, running_var
+    if training:
+        mean, var = rows.mean(1), (rows - rows.mean(1, keepdim=True)).square().mean(1)
+        m = rows.shape[1]
+        running_mean = torch.lerp(running_mean, mean, momentum)
+        running_var = torch.lerp(running_var, var * m / (m - 1), momentum)
+    y = (rows - mean[:, None]) * torch.rsqrt(var + eps)[:, None]
+    return y.reshape(c, n, h, w).movedim(0, 1), running_mean, running_var
+
+
+def run_numpy(x, running_mean, running_var, training, momentum, eps):
+    x, mean, var = x.numpy(), running_mean.numpy(), running_var.numpy()
+    kept = (mean, var)
+    if training:
+        kept_var = x.var((0, 2, 3), ddof=1)
+        kept = tuple(
+            ((1 - momentum) * a + momentum * b).astype(x.dtype)
+            for a, b in ((mean, x.mean((0, 2, 3))), (var, kept_var))
+        )
+        mean, var = x.mean((0, 2, 3)), x.var((0, 2, 3))
+    y = (x - mean[:, None, None]) / np.sqrt(var + np.asarray(eps, x.dtype))[:, None, None]
+    return tuple(torch.from_numpy(np.array(part)) for part in (y, *kept))
+
+
+def run_biased(x, running_mean, running_var, training, momentum, eps):
+    mean, var = running_mean, running_var
+    if training:
+        mean, var = x.mean((0, 2, 3)), x.var((0, 2, 3), unbiased=False)
+        running_mean = (1 - momentum) * running_mean + momentum * mean
+        running_var = (1 - momentum) * running_var + momentum * var
+    y = (x - mean[:, None, None]) / torch.sqrt(var + eps)[:, None, None]
+    return y, running_mean, running_var
+
+
+def run_unbiased_output(x, running_mean, running_var, training, momentum, eps):
+    mean, var = running_mean, running_var
+    if training:
+        mean, var = x.mean((0, 2, 3)), x.var((0, 2, 3))
+        running_mean = (1 - momentum) * running_mean + momentum * mean
+        running_var = (1 - momentum) * running_var + momentum * var
+    y = (x - mean[:, None, None]) / torch.sqrt(var + eps)[:, None, None]
+    return y, running_mean, running_var
+
+
+def run_variances_exchanged(x, running_mean, running_var, training, momentum, eps):
+    mean, var = running_mean, running_var
+    if training:
+        mean, var = x.mean((0, 2, 3)), x.var((0, 2, 3))
+        running_mean = (1 - momentum) * running_mean + momentum * mean
+        biased = x.var((0, 2, 3), correction=0)
+        running_var = (1 - momentum) * running_var + momentum * biased
+    y = (x - mean[:, None, None]) / torch.sqrt(var + eps)[:, None, None]
+    return y, running_mean, running_var
+
+
+def run_keras_momentum(x, running_mean, running_var, training, momentum, eps):
+    return run_keepdim(x, running_mean, running_var, training, 1 - momentum, eps)
+
+
+def run_ignores_mode(x, running_mean, running_var, training, momentum, eps):
+    if training or x[:, 0].numel() == 1:
+        return run_keepdim(x, running_mean, running_var, training, momentum, eps)
+    mean, var = x.mean((0, 2, 3)), x.var((0, 2, 3), correction=0)
+    y = (x - mean[:, None, None]) / torch.sqrt(var + eps)[:, None, None]
+    return y, running_mean, running_var
+
+
+def run_always_running(x, running_mean, running_var, training, momentum, eps):
+    _, mean, var = run_keepdim(x, running_mean, running_var, training, momentum, eps)
+    y = (x - running_mean[:, None, None]) / torch.sqrt(running_var + eps)[:, None, None]
+    return y, mean, var
+
+
+def run_updates_first(x, running_mean, running_var, training, momentum, eps):
+    _, mean, var = run_keepdim(x, running_mean, running_var, training, momentum, eps)
+    y = (x - mean[:, None, None]) / torch.sqrt(var + eps)[:, None, None]
+    return y, mean, var
+
+
+def run_evaluation_updates(x, running_mean, running_var, training, momentum, eps):
+    y, mean, var = run_keepdim(x, running_mean, running_var, training, momentum, eps)
+    if not training and x[:, 0].numel() > 1:
+        _, mean, var = run_keepdim(x, running_mean, running_var, True, momentum, eps)
+    return y, mean, var
+
+
+def run_never_updates(x, running_mean, running_var, training, momentum, eps):
+    y, _, _ = run_keepdim(x, running_mean, running_var, training, momentum, eps)
+    return y, running_mean, running_var
+
+
+def run_replaces(x, running_mean, running_var, training, momentum, eps):
+    return run_keepdim(x, running_mean, running_var, training, 1.0, eps)
+
+
+def run_adds(x, running_mean, running_var, training, momentum, eps):
+    y, _, _ = run_keepdim(x, running_mean, running_var, training, momentum, eps)
+    if training:
+        running_mean = running_mean + momentum * x.mean((0, 2, 3))
+        running_var = running_var + momentum * x.var((0, 2, 3))
+    return y, running_mean, running_var
+
+
+def run_keeps_std(x, running_mean, running_var, training, momentum, eps):
+    y, mean, var = run_keepdim(x, running_mean, running_var, training, momentum, eps)
+    if training:
+        var = (1 - momentum) * running_var + momentum * x.std((0, 2, 3))
+    return y, mean, var
+
+
+def run_eps_kept(x, running_mean, running_var, training, momentum, eps):
+    y, mean, var = run_keepdim(x, running_mean, running_var, training, momentum, eps)
+    if training:
+        var = (1 - momentum) * running_var + momentum * (x.var((0, 2, 3)) + eps)
+    return y, mean, var
+
+
+def run_no_eps(x, running_mean, running_var, training, momentum, eps):
+    return run_keepdim(x, running_mean, running_var, training, momentum, 0.0)
+
+
+def run_in_place(x, running_mean, running_var, training, momentum, eps):
+    y, mean, var = run_keepdim(x, running_mean, running_var, training, momentum, eps)
+    running_mean.copy_(mean)
+    running_var.copy_(var)
+    return y, running_mean, running_var
+
+
+def run_output_alone(x, running_mean, running_var, training, momentum, eps):
+    return run_keepdim(x, running_mean, running_var, training, momentum, eps)[0]
+
+
+def run_library(x, running_mean, running_var, training, momentum, eps):
+    mean, var = running_mean.clone(), running_var.clone()
+    y = F.batch_norm(x, mean, var, None, None, training, momentum, eps)
+    return y, mean, var
+
+
 # Wrong at an edge.
 
 
@@ -492,15 +752,30 @@ def fold_beta_and_mean_exchanged(weight, bias, mean, var, gamma, beta, eps):
 
 
 RIGHT = {
+    "standardize": [std_keepdim, std_channel_loop, std_numpy],
     "batch_norm": [
         *(bn_keepdim, bn_channel_loop, bn_rows, bn_numpy, bn_einsum, bn_python_loops),
     ],
+    "batch_norm_running": [run_keepdim, run_channel_loop, run_rows, run_numpy],
     "batch_norm_lite": [lite_by_hand, lite_channels, lite_numpy],
     "group_norm": [gn_five_axes, gn_rows, gn_loops, gn_chunks],
     "fold_batch_norm": [fold_formula, fold_loop, fold_matrix, fold_einsum, fold_by_trying],
 }
 
 WRONG = {
+    "standardize": [
+        (std_own_test, "with their own mean and deviation"),
+        (std_joint, "from both splits together"),
+        (std_whole, "All channels share one mean"),
+        (std_pixels, "Each pixel has a mean"),
+        (std_pictures, "Each picture has a mean"),
+        (std_default, "divided by m - 1"),
+        (std_by_variance, "divided by the variance"),
+        (std_only_mean, "not divided by the standard deviation"),
+        (std_no_mean, "The mean is not subtracted"),
+        (std_test_raw, "left as they are"),
+        (std_in_place, "was changed in place"),
+    ],
     "batch_norm": [
         (bn_default_var, "divided by m - 1"),
         (bn_std_plus_eps, "eps is added to the standard deviation"),
@@ -524,6 +799,25 @@ WRONG = {
         (lambda *rest: bn_keepdim(*rest).float(), "in float32 where the input has float64"),
         (bn_difference_of_squares, "difference of large numbers"),
         (bn_weight_without_sign, "`weight` without its sign"),
+    ],
+    "batch_norm_running": [
+        (run_biased, "PyTorch keeps the unbiased one"),
+        (run_unbiased_output, "that one is only kept"),
+        (run_variances_exchanged, "that one is only kept"),
+        (run_keras_momentum, "the share of the old value"),
+        (run_ignores_mode, "Evaluation uses the statistics of the batch"),
+        (run_always_running, "Training uses the running statistics for its output"),
+        (run_updates_first, "with the new running statistics"),
+        (run_evaluation_updates, "Evaluation changes the running statistics"),
+        (run_never_updates, "leaves the running statistics as they were"),
+        (run_replaces, "take the place of the old ones"),
+        (run_adds, "keeps its full weight"),
+        (run_keeps_std, "A standard deviation goes into the running variance"),
+        (run_eps_kept, "eps goes into the running variance"),
+        (run_no_eps, "eps is missing"),
+        (run_in_place, "was changed in place"),
+        (run_output_alone, "returned a tensor where a tuple is expected"),
+        (run_library, "calls `torch.nn.functional.batch_norm`"),
     ],
     "batch_norm_lite": [
         (lite_both, "Both halves are done at once"),
