@@ -60,8 +60,9 @@ notebooks: $(VENV)/ready ## execute book/NN_topic.md, and write the learners' no
 claims: $(VENV)/ready ## run the chapters and write book/claims.md: what each number in the text rests on
 	$(BIN)/python -m tools.claims
 
-exercises: $(VENV)/ready ## write the learners' and the instructors' notebooks from exercises/ (CHAPTERS="exercises/03_...md" for one)
+exercises: $(VENV)/ready ## write the learners' and the instructors' notebooks from exercises/, and the questions' files (CHAPTERS="exercises/03_...md" for one)
 	$(BIN)/python -m tools.exercises $(CHAPTERS)
+	$(BIN)/python -m tools.questions
 
 mutants: $(VENV)/ready ## count the wrong answers that each exercise's check rejects and names
 	$(BIN)/python -m tests.exercises.mutants

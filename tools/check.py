@@ -18,6 +18,7 @@ from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+QUESTIONS = "tests/tools/test_questions.py tests/book/test_questions.py make:book"
 # Files, and what a change of them can break: paths of tests, where {} is the part of the file's
 # path in parentheses, and `tests/exercises:NAME` stands for those of one chapter; or a make target.
 ROWS: list[tuple[str, str]] = [
@@ -28,6 +29,7 @@ ROWS: list[tuple[str, str]] = [
     (r"cnncourse/checks/.*|tests/exercises/.*|tools/exercises\.py", "tests/exercises"),
     (r"cnncourse/.*|tests/package/.*", "cnncourse tests/package"),
     (r"grader/.*", "grader/tests"),
+    (r"questions/.*|(?:book|tools)/questions.*|tests/tools/keys\.py", QUESTIONS),
     (r"book/instructors/.*", "tests/book/test_instructors.py make:book"),
     (r"book/(?:\d|[A-Z]_).*", "tests/book/test_book.py tests/book/test_glossary.py make:book"),
     (r"book/references\.bib", "tests/book/test_book.py make:book"),

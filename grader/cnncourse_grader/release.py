@@ -20,7 +20,7 @@ from cnncourse_grader.leaks import NOTE, leaks
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-TOOLS = ("tools.exercises", "tools.repository")
+TOOLS = ("tools.exercises", "tools.repository", "tools.questions.files")
 STUDENTS, INSTRUCTORS, AUTOGRADER = "students.zip", "instructors.zip", "gradescope-autograder.zip"
 OURS = Path(__file__).parent
 SCRIPTS = ("setup.sh", "run_autograder")
@@ -41,6 +41,7 @@ Solutions and rubrics of the exercises. Not for students.
 
 notebooks/   with solutions and hidden tests; nbgrader takes them as the source of an assignment
 sources/     the texts they are written from
+questions/   questions with a key: Moodle XML, QTI for Canvas, notebooks, a table of the key
 
 To grade: cnncourse grade SUBMISSIONS --seed-file secret.txt --out grades.csv
 """
@@ -111,7 +112,7 @@ class Cut:
     """The clone's own tools, which cut the notebooks; these install the clone's version."""
 
     def __init__(self, course: Path) -> None:
-        self.exercises, self.repository = (_tool(course, name) for name in TOOLS)
+        self.exercises, self.repository, self.questions = (_tool(course, name) for name in TOOLS)
         self.old = self.repository.read_config(course)
         self.new = self.old._replace(branch=version.of(course).name or self.old.branch)
 
@@ -157,8 +158,9 @@ def _solved(cut: Cut, path: Path) -> str:
     return "\n".join(cell.source for cell in cut.instructor(path).cells)
 
 
-def _instructor_files(cut: Cut, sources: Iterable[Path]) -> dict[str, str]:
-    files = {NOTE: FOR_INSTRUCTORS}
+def _instructor_files(cut: Cut, sources: Sequence[Path]) -> dict[str, str | bytes]:
+    asked = cut.questions.files([path.stem for path in sources])
+    files = {NOTE: FOR_INSTRUCTORS} | {f"questions/{name}": asked[name] for name in asked}
     for path in sources:
         files[f"notebooks/{path.stem}.ipynb"] = _notebook(cut.instructor(path))
         files[f"sources/{path.name}"] = path.read_text(encoding="utf-8")

@@ -68,6 +68,15 @@ def test_instructors_get_solutions_and_sources(released: Path) -> None:
     assert files[f"sources/{SOURCE.name}"] == SOURCE.read_bytes()
 
 
+def test_instructors_get_the_questions_of_their_chapters(tmp_path: Path) -> None:
+    release.release(ROOT, tmp_path, chapters=[3])
+    files = members(tmp_path / release.INSTRUCTORS)
+    ours = {name for name in files if name.startswith("questions/")}
+    assert {"questions/moodle.xml", "questions/canvas-qti.zip", f"questions/nbgrader/{NAME}"} < ours
+    assert b"one-in-a-row" in files["questions/moodle.xml"]
+    assert b"windows-on-thirty" not in files["questions/moodle.xml"]  # chapter 4
+
+
 def test_archives_have_the_same_bytes_each_time(released: Path, tmp_path: Path) -> None:
     release.release(ROOT, tmp_path)
     for name in (release.STUDENTS, release.INSTRUCTORS):

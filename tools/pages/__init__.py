@@ -15,6 +15,7 @@ MODULES = (
     "glossary",
     "launch",
     "predict",
+    "questions",
     "search",
     "shapes",
     "terms",

@@ -4,7 +4,8 @@ It is a script, not a JSON file, because a browser that opens the site from a fo
 (``file://``) runs scripts and refuses to fetch anything. ``book/_static/search.js`` loads it when a
 reader first types, and ranks the sections.
 
-Answers (dropdowns) and outputs are left out: an answer must not stand among the results.
+Answers (dropdowns), questions with a key and outputs are left out: an answer must not stand among
+the results.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ def is_hidden(node: nodes.Node) -> bool:
     return isinstance(node, nodes.Element) and (
         node.get("design_component") == "dropdown"
         or "cell_output" in node["classes"]
+        or "question" in node["classes"]
         or node.get("refdomain") == "cite"
     )
 
