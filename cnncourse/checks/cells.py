@@ -29,6 +29,9 @@ MAGIC_LINES = {
 }
 
 
+TOO_LONG = "it took too long"
+
+
 class OutOfTimeError(BaseException):
     """One cell or answer took too long. No ``Exception``: an answer shall not catch it unawares."""
 
@@ -195,5 +198,5 @@ def _parsed(source: str, name: str) -> tuple[str, ast.Module]:
 
 def _describe(error: BaseException) -> str:
     if isinstance(error, OutOfTimeError):
-        return "it took too long"
+        return TOO_LONG
     return f"{type(error).__name__}: {error}".rstrip(": ")[:300]

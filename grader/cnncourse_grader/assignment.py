@@ -57,6 +57,21 @@ class Assignment:
         cases = {one.name: one.cases(generator(seed, one.name)) for one in exercises}
         return cls(tuple(exercises), cases)
 
+    def packed(self) -> bytes:
+        """Write the cases, for a process that judges: it needs no secret."""
+        return wire.pack({name: [c.arguments for c in cases] for name, cases in self.cases.items()})
+
+    @classmethod
+    def unpacked(cls, names: Sequence[str], cases: bytes) -> Assignment:
+        """Read what `packed` wrote."""
+        drawn = {name: [Case(*one) for one in many] for name, many in wire.unpack(cases).items()}
+        return cls(tuple(map(checks.find, names)), drawn)
+
+    @property
+    def chapters(self) -> int:
+        """How many chapters they are of."""
+        return len({one.chapter for one in self.exercises})
+
     @property
     def names(self) -> list[str]:
         """Names of the exercises."""

@@ -1,8 +1,9 @@
 """Collect submissions from a folder, or from the zip that Moodle or Canvas hands out.
 
 Nothing is unpacked onto the disk and no link is followed. A student is known by the name of the
-folder or file alone; what a notebook says of itself does not count. A submission with anything
-odd in it is refused as a whole, with the reason, and the others go on.
+folder or file alone; what a notebook says of itself does not count. Names are looked at here, and
+what the files hold in a process of its own for each student. A submission with anything odd in it
+is refused as a whole, with the reason, and the others go on.
 """
 
 from __future__ import annotations
@@ -16,14 +17,24 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from cnncourse.checks.notebook import LARGEST_FILE, Notebook, UnreadableError, read_notebook
+from cnncourse.checks.notebook import (
+    LARGEST_FILE,
+    LARGEST_SOURCE,
+    Notebook,
+    UnreadableError,
+    read_notebook,
+)
 from cnncourse_grader import words
+from cnncourse_grader.apart import apart
 
 MOST_NOTEBOOKS = 20  # of one student
-MOST_FILES = 200_000  # in one collection
+MOST_FILES = 2_000  # of one student
+FEW = 10
+DEEPEST = 20  # folder in a folder
 LONGEST_NAME = 120
 # What a broken or odd member of a zip raises; RuntimeError for a password or an unknown method.
 UNPACKING = (
@@ -73,7 +84,7 @@ class _File(NamedTuple):
 
     path: str
     problem: str
-    read: object
+    read: partial
 
 
 def collect(path: Path) -> list[Submission]:
@@ -115,7 +126,9 @@ def _folder_files(root: Path) -> Iterator[_File]:
             place = Path(folder, name)
             path = place.relative_to(root).as_posix()
             if "/" in path or name in linked or _is_handed_in(name):
-                yield _File(path, _problem_of(place), lambda place=place: _read_file(place))
+                yield _File(path, _problem_of(place), partial(_read_file, place))
+        depth = len(Path(folder).relative_to(root).parts)
+        folders[:] = folders if depth < DEEPEST else []
 
 
 def _is_handed_in(name: str) -> bool:
@@ -139,12 +152,12 @@ def _read_file(place: Path) -> bytes:
 
 
 def _zip_files(archive: zipfile.ZipFile) -> Iterator[_File]:
-    for member in archive.infolist():
+    for place, member in enumerate(archive.infolist()):
         if not member.is_dir():
             yield _File(
                 member.orig_filename.replace("\\", "/"),
                 _problem_in_zip(member),
-                lambda member=member: _read_member(archive, member),
+                partial(_read_member, Path(archive.filename), place),
             )
 
 
@@ -159,25 +172,28 @@ def _problem_in_zip(member: zipfile.ZipInfo) -> str:
     return ""
 
 
-def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+def _read_member(path: Path, place: int) -> bytes:
     # The announced size may lie; reading stops by itself one byte after the largest.
-    try:
-        with archive.open(member) as file:
-            return file.read(LARGEST_FILE + 1)
-    except UNPACKING as error:
-        raise UnreadableError(words.is_broken(member.orig_filename, error)) from None
+    with zipfile.ZipFile(path) as archive:
+        member = archive.infolist()[place]
+        try:
+            with archive.open(member) as file:
+                return file.read(LARGEST_FILE + 1)
+        except UNPACKING as error:
+            raise UnreadableError(words.is_broken(member.orig_filename, error)) from None
 
 
 def _group(files: Iterator[_File], root: str) -> list[Submission]:
     """Sort files by student; ``root`` is a folder around everything, named like the zip."""
     students: dict[Student, list[_File]] = {}
-    for count, file in enumerate(files):
-        if count >= MOST_FILES:
-            raise ValueError(f"`SUBMISSIONS` must hold at most {MOST_FILES:,} files")
+    for file in files:
         path = file.path.removeprefix(f"{root}/") if root else file.path
         # Of a student whose files are all ignored there is a row still.
         if not IGNORED.search(path.partition("/")[0]):
-            students.setdefault(owner(path)[0], []).append(file._replace(path=path))
+            of_one = students.setdefault(owner(path)[0], [])
+            # A clone's own files may be many; a few of them say what was handed in.
+            if len(of_one) <= (FEW if IGNORED.search(path) else MOST_FILES):
+                of_one.append(file._replace(path=path))
     return [_submission(student, files) for student, files in students.items()]
 
 
@@ -227,9 +243,23 @@ def _harmless(name: str) -> str:
 
 def _submission(student: Student, files: list[_File]) -> Submission:
     try:
-        return Submission(student, _read(student, files))
+        if len(files) > MOST_FILES:
+            raise UnreadableError(words.too_many_files(MOST_FILES))
+        found, refused = apart(_read_apart, student, files)
+    except (UnreadableError, RuntimeError) as error:  # whatever is in it, it costs its own row
+        found, refused = [], str(error)
+    notebooks = tuple(Notebook(name, tuple(cells)) for name, cells in found)
+    return Submission(student, notebooks, words.printable(refused))
+
+
+def _read_apart(
+    student: Student, files: list[_File]
+) -> tuple[list[tuple[str, tuple[str, ...]]], str]:
+    """Return names and cells of the notebooks, or why there are none, as data."""
+    try:
+        return [(one.name, one.cells) for one in _read(student, files)], ""
     except (UnreadableError, OSError) as error:
-        return Submission(student, refused=words.printable(str(error)))
+        return [], str(error)
 
 
 def _read(student: Student, files: list[_File]) -> tuple[Notebook, ...]:
@@ -247,7 +277,10 @@ def _read(student: Student, files: list[_File]) -> tuple[Notebook, ...]:
         raise UnreadableError(words.SAME_NAME)
     if len({file.path.count("/") > 0 for file in wanted}) > 1:
         raise UnreadableError(words.FOLDER_AND_FILE)
-    return tuple(read_notebook(owner(file.path)[1], file.read()) for file in wanted)
+    found = tuple(read_notebook(owner(file.path)[1], file.read()) for file in wanted)
+    if sum(len(cell) for one in found for cell in one.cells) > LARGEST_SOURCE:
+        raise UnreadableError(words.too_much_code(LARGEST_SOURCE))
+    return found
 
 
 def _is_notebook(path: str) -> bool:

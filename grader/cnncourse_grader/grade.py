@@ -7,17 +7,18 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
+from cnncourse.checks.exercise import Exercise
 from cnncourse.checks.notebook import Notebook
 from cnncourse_grader import sandbox, words
-from cnncourse_grader.answers import clean, read_answers
+from cnncourse_grader.answers import clean
 from cnncourse_grader.assignment import Assignment, assigned_chapters, exercises_of
 from cnncourse_grader.collect import Submission, collect
 from cnncourse_grader.marks import (
@@ -25,6 +26,7 @@ from cnncourse_grader.marks import (
     Run,
     followed,
     is_pending,
+    judged,
     mark_submission,
     not_graded,
     waiting,
@@ -33,7 +35,7 @@ from cnncourse_grader.sandbox import Limits
 from cnncourse_grader.store import ALL, Store
 
 STARTS = 2  # a notebook that does not start gets a second try
-Runner = Callable[[bytes], sandbox.Result]
+Runner = Callable[..., sandbox.Result]
 
 
 class EnvironmentProblemError(RuntimeError):
@@ -112,7 +114,9 @@ def grade(options: Options) -> list[Grade]:
     _say(f"Grading {len(to_do)} of {len(submissions)} submissions: {', '.join(assignment.names)}")
     for note in store.notes():
         _say(note)
-    with _runner(options) as (runner, workers):
+    with _runner(options) as (runner, workers, in_force):
+        _say(f"{words.IN_FORCE}{'; '.join(in_force)}")
+        store.protect(in_force)
         try:
             grade_one = partial(_grade_one, assignment, options.limits, runner)
             _grade_all(to_do, grade_one, store, workers)
@@ -146,20 +150,42 @@ def digest_of(submission: Submission) -> str:
 
 def _grade_all(
     waiting: list[tuple[Submission, str]],
-    grade_one: Callable[[Submission, str], Grade],
+    grade_one: Callable[[Submission, str], tuple[Grade, bool]],
     store: Store,
     workers: int,
 ) -> None:
-    """Hand submissions to workers; only this thread writes."""
+    """Hand submissions to workers, and those that a limit ended once more, each alone.
+
+    What ran beside a hostile notebook may be late, or out of memory, through no fault of its own.
+    """
+    again = []
+    with closing(_in_turn(waiting, grade_one, workers)) as results:
+        for both, (grade, is_doubtful) in results:
+            if is_doubtful and workers > 1:
+                again.append(both)
+            else:
+                store.add(grade)
+    if not again:
+        return
+    _say(words.tried_alone(len(again)))
+    with closing(_in_turn(again, grade_one, 1)) as results:
+        for _, (grade, _) in results:
+            store.add(grade)
+
+
+def _in_turn(
+    waiting: list[tuple[Submission, str]], grade_one: Callable, workers: int
+) -> Iterator[tuple[tuple[Submission, str], tuple[Grade, bool]]]:
+    """Yield each submission with its result, as it comes; only this thread writes."""
     with (
         ThreadPoolExecutor(workers) as pool,
         # disable=None: silent where standard error is not a terminal.
         tqdm(total=len(waiting), unit="submission", disable=None) as bar,
     ):
-        futures = [pool.submit(grade_one, *both) for both in waiting]
+        futures = {pool.submit(grade_one, *both): both for both in waiting}
         try:
             for future in as_completed(futures):
-                store.add(future.result())
+                yield futures[future], future.result()
                 bar.update()
         except BaseException:
             with sandbox.stopped():
@@ -169,38 +195,61 @@ def _grade_all(
 
 def _grade_one(
     assignment: Assignment, limits: Limits, runner: Runner, submission: Submission, digest: str
-) -> Grade:
-    ask = partial(assignment.request, limits=limits, beside=submission.notebooks)
+) -> tuple[Grade, bool]:
+    """Grade one submission; say also whether something else may have ended it early."""
     try:
-        runs = [_run(assignment, ask(one), runner, one) for one in submission.notebooks]
+        runs = list(_runs(assignment, limits, runner, submission))
         grade = mark_submission(submission, digest, assignment, runs)
         later = waiting(assignment, grade, runs)
-        for one in submission.notebooks if later else ():
-            again = _run(assignment, ask(one, later=later), runner, one)
-            grade = followed(grade, later, assignment, again)
+        for run in _runs(assignment, limits, runner, submission, later) if later else ():
+            grade = followed(grade, later, run)
     except EnvironmentProblemError as error:
-        return not_graded(submission, digest, assignment, str(error))
-    except Exception as error:  # whatever it is, the others have their grades
+        reason = str(error)
+    except Exception as error:  # one submission, whatever is in it, costs its own row
         reason = clean(f"{type(error).__name__}: {error}")
-        return not_graded(submission, digest, assignment, reason)
-    return grade
+    else:
+        return grade, any(run.problem or run.late for run in runs)
+    return not_graded(submission, digest, assignment, reason), False
 
 
-def _run(assignment: Assignment, request: bytes, runner: Runner, notebook: Notebook) -> Run:
+def _runs(
+    assignment: Assignment,
+    limits: Limits,
+    runner: Runner,
+    submission: Submission,
+    later: Sequence[Exercise] = (),
+) -> Iterator[Run]:
+    """Run the notebooks of a student one after the other.
+
+    All together have as many times the limit as there are chapters, so that twenty notebooks cost
+    no more than one a chapter; those that come too late have a second.
+    """
+    left = limits.seconds * assignment.chapters
+    for one in submission.notebooks:
+        now = replace(limits, seconds=max(1, min(limits.seconds, round(left))))
+        request = assignment.request(one, now, submission.notebooks, later)
+        run, seconds = _run(assignment, request, partial(runner, limits=now), one)
+        left -= seconds
+        yield run
+
+
+def _run(
+    assignment: Assignment, request: bytes, runner: Runner, notebook: Notebook
+) -> tuple[Run, float]:
     for _ in range(STARTS):
         result = runner(request)
-        answers = read_answers(result.data, assignment.cases)
-        if answers.started:
-            return Run(notebook, answers, clean(result.problem) or answers.fault)
-    raise EnvironmentProblemError(words.did_not_start(notebook.name, clean(result.problem)))
+        run = judged(assignment, notebook, result.data, clean(result.problem))
+        if run.started:
+            return run, result.seconds
+    raise EnvironmentProblemError(words.did_not_start(notebook.name, run.problem))
 
 
 @contextmanager
-def _runner(options: Options) -> Iterator[tuple[Runner, int]]:
-    """Give the function that runs one request, and how many may run at a time."""
-    run = partial(sandbox.run, limits=options.limits, protected=options.protected)
+def _runner(options: Options) -> Iterator[tuple[Runner, int, list[str]]]:
+    """Give the function that runs one request, how many may run at a time, and what is in force."""
+    run = partial(sandbox.run, protected=options.protected)
     if not options.dask:
-        yield run, options.jobs
+        yield run, options.jobs, _in_force(options.limits, options.protected)
         return
     with _cluster(options.dask) as client:
         if options.protected and (
@@ -208,8 +257,21 @@ def _runner(options: Options) -> Iterator[tuple[Runner, int]]:
         ):
             raise EnvironmentProblemError(f"On a worker: {reasons[0]}")
         workers = sum(client.nthreads().values())
-        # A request holds a notebook and inputs, never the seed; pure=False: nothing is cached.
-        yield lambda request: client.submit(run, request, pure=False).result(), workers
+        in_force = {
+            line
+            for lines in client.run(_in_force, options.limits, options.protected).values()
+            for line in lines
+        }
+        yield partial(_submitted, client, run), workers, sorted(in_force)
+
+
+def _submitted(client: object, run: Runner, request: bytes, limits: Limits) -> sandbox.Result:
+    # A request holds a notebook and inputs, never the seed; pure=False: nothing is cached.
+    return client.submit(run, request, limits=limits, pure=False).result()
+
+
+def _in_force(limits: Limits, protected: bool) -> list[str]:
+    return sandbox.in_force(limits) if protected else [words.UNPROTECTED]
 
 
 def _cluster(address: str) -> object:

@@ -1,25 +1,25 @@
-"""Turn what a notebook gave into points: compare with the reference, in the grader's process."""
+"""Turn what a notebook gave into points: compare with the reference, where no submission runs."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from html import escape
 
+import torch
+
+from cnncourse.checks.cells import TOO_LONG
 from cnncourse.checks.exercise import Exercise
 from cnncourse.checks.judge import judge
 from cnncourse.checks.notebook import Notebook
 from cnncourse.checks.report import html_words
 from cnncourse_grader import words
-from cnncourse_grader.answers import Answer, Answers
+from cnncourse_grader.answers import Answer, Answers, read_answers
+from cnncourse_grader.apart import ApartError, apart
 from cnncourse_grader.assignment import Assignment
 from cnncourse_grader.collect import Student, Submission
 from cnncourse_grader.earlier import called
 from cnncourse_grader.reading import worth_a_look
-
-# References may use torch's global random numbers, which threads share.
-_judging = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -107,14 +107,142 @@ class Grade:
         )
 
 
-@dataclass
-class Run:
-    """One notebook with what its sandbox returned."""
+@dataclass(frozen=True)
+class Try:
+    """The best try of one answer in one notebook.
 
-    notebook: Notebook
-    answers: Answers
+    Attributes
+    ----------
+    mark : Mark
+        What it earns.
+    handed_in, called : bool
+        Whether there was an answer, and whether it was called on the inputs.
+    """
+
+    mark: Mark
+    handed_in: bool
+    called: bool
+
+
+@dataclass(frozen=True)
+class Run:
+    """One notebook, judged.
+
+    Attributes
+    ----------
+    name : str
+        File name.
+    problem : str
+        Why it was ended early; empty if it was not.
+    tries : mapping
+        Name of an exercise -> its best try.
+    failures : tuple of str
+        Cells that stopped with an error.
+    late : bool
+        Whether a limit on time ended a cell or an answer.
+    look : tuple of str
+        Places that are worth a look.
+    started : bool
+        Whether the notebook was reached at all; if not, the machine is at fault.
+    """
+
+    name: str
     problem: str
-    marks: list[Mark] = field(default_factory=list)
+    tries: Mapping[str, Try]
+    failures: tuple[str, ...] = ()
+    late: bool = False
+    look: tuple[str, ...] = ()
+    started: bool = True
+
+
+def judged(assignment: Assignment, notebook: Notebook, data: bytes, problem: str) -> Run:
+    """Compare what a sandbox returned with the reference, in a process of its own.
+
+    Parameters
+    ----------
+    assignment : Assignment
+        What was asked.
+    notebook : Notebook
+        Whose answers they are.
+    data : bytes
+        Whatever came out of the sandbox.
+    problem : str
+        Why it was ended early.
+
+    Returns
+    -------
+    Run
+        Without points where the data was too much for the process.
+    """
+    asked = assignment.names, assignment.packed()
+    try:
+        return _from_json(apart(judge_apart, *asked, notebook, data, problem))
+    except ApartError as error:
+        return _unreadable(assignment, notebook.name, words.unreadable(error))
+
+
+def judge_apart(
+    names: Sequence[str], cases: bytes, notebook: Notebook, data: bytes, problem: str
+) -> dict:
+    """Do the work of `judged` and return its result as data."""
+    torch.set_num_threads(1)
+    assignment = Assignment.unpacked(names, cases)
+    answers = read_answers(data, assignment.cases)
+    problem = problem or answers.fault
+    run = Run(
+        name=notebook.name,
+        problem=problem,
+        tries={
+            one.name: _best_try(one, assignment, answers, problem) for one in assignment.exercises
+        },
+        failures=tuple(words.failed_cell(notebook.name, *one) for one in answers.failures),
+        late=_is_late(answers),
+        look=worth_a_look(notebook),
+        started=answers.started,
+    )
+    return asdict(run)
+
+
+def _from_json(data: dict) -> Run:
+    lists = {name: tuple(data[name]) for name in ("failures", "look")}
+    tries = {
+        name: Try(**one | {"mark": Mark(**one["mark"])}) for name, one in data["tries"].items()
+    }
+    return Run(**data | lists | {"tries": tries})
+
+
+def _unreadable(assignment: Assignment, name: str, problem: str) -> Run:
+    reason = words.notebook_stopped(problem)
+    tries = {
+        one.name: Try(_without_points(one, reason), handed_in=False, called=False)
+        for one in assignment.exercises
+    }
+    return Run(name, problem, tries)
+
+
+def _is_late(answers: Answers) -> bool:
+    tries = [one for tried in answers.answers.values() for one in tried]
+    cells = [text for _, text in answers.failures]
+    return any(one.problem == words.PROBLEMS["time"] for one in tries) or TOO_LONG in cells
+
+
+def _best_try(exercise: Exercise, assignment: Assignment, answers: Answers, problem: str) -> Try:
+    stopped = words.notebook_stopped(problem) if problem else words.NO_ANSWER
+    tries = answers.answers.get(exercise.name) or [Answer(problem=stopped)]
+    return max((_try(exercise, assignment, one) for one in tries), key=_worth)
+
+
+def _try(exercise: Exercise, assignment: Assignment, answer: Answer) -> Try:
+    return Try(
+        _mark(exercise, assignment, answer),
+        handed_in=answer.problem not in (words.MISSING, words.NO_ANSWER),
+        called=bool(answer.outcomes),
+    )
+
+
+def _worth(one: Try) -> tuple[float, bool]:
+    # A notebook of another chapter hands in no answer to this exercise: prefer one that does.
+    return one.mark.points, one.handed_in
 
 
 def mark_submission(
@@ -142,29 +270,29 @@ def mark_submission(
         reason = words.refused(submission.refused)
         marks = tuple(_without_points(one, reason) for one in assignment.exercises)
         return Grade(submission.student, digest, marks, reason, graded=False)
-    marks = tuple(_best(one, assignment, runs) for one in assignment.exercises)
-    stopped = [words.stopped(run.notebook.name, run.problem) for run in runs if run.problem]
-    failures = tuple(
-        words.failed_cell(run.notebook.name, number, text)
-        for run in runs
-        for number, text in run.answers.failures
-    )
+    marks = tuple(_best(one, runs).mark for one in assignment.exercises)
+    stopped = [words.stopped(run.name, run.problem) for run in runs if run.problem]
+    failures = tuple(one for run in runs for one in run.failures)
     status = "; ".join(stopped) or words.GRADED
     earned = any(mark.points for mark in marks)
-    look = tuple(one for run in runs for one in worth_a_look(run.notebook)) if earned else ()
+    look = tuple(one for run in runs for one in run.look) if earned else ()
     return Grade(submission.student, digest, marks, status, failures, look=look)
+
+
+def _best(exercise: Exercise, runs: Sequence[Run]) -> Try:
+    return max((run.tries[exercise.name] for run in runs), key=_worth)
 
 
 def waiting(assignment: Assignment, grade: Grade, runs: Sequence[Run]) -> list[Exercise]:
     """List the exercises that failed, and may have failed for the earlier answer that they call."""
     failed = {mark.exercise for mark in grade.marks if mark.points < mark.most}
-    tried = {name for run in runs for name, one in run.answers.answers.items() if one[0].outcomes}
+    tried = {name for run in runs for name, one in run.tries.items() if one.called}
     return [
         one for one in assignment.exercises if one.name in failed & tried and called(one) in failed
     ]
 
 
-def followed(grade: Grade, later: Sequence[Exercise], assignment: Assignment, run: Run) -> Grade:
+def followed(grade: Grade, later: Sequence[Exercise], run: Run) -> Grade:
     """Take the marks of a second run, in which earlier answers were replaced.
 
     Parameters
@@ -173,8 +301,6 @@ def followed(grade: Grade, later: Sequence[Exercise], assignment: Assignment, ru
         Of the first run.
     later : sequence of Exercise
         Those that were tried again.
-    assignment : Assignment
-        What was asked.
     run : Run
         The second run of one notebook.
 
@@ -184,9 +310,9 @@ def followed(grade: Grade, later: Sequence[Exercise], assignment: Assignment, ru
         With the new marks that are no worse; each says what it was judged with.
     """
     new = {
-        one.name: _with_note(_best(one, assignment, [run]), words.followed(called(one)))
+        one.name: _with_note(run.tries[one.name].mark, words.followed(called(one)))
         for one in later
-        if any(answer.outcomes for answer in run.answers.answers.get(one.name, ()))
+        if run.tries[one.name].called
     }
     # Of equals the new one, which says more.
     pairs = [(new.get(mark.exercise, mark), mark) for mark in grade.marks]
@@ -211,19 +337,6 @@ def is_pending(grade: Grade) -> bool:
     return grade.status.startswith(words.PENDING)
 
 
-def _best(exercise: Exercise, assignment: Assignment, runs: Sequence[Run]) -> Mark:
-    tries = [one for run in runs for one in _tries(exercise, run)]
-    marks = [_mark(exercise, assignment, one) for one in tries]
-    # A notebook of another chapter hands in no answer to this exercise: prefer one that does.
-    answered = [one.problem not in (words.MISSING, words.NO_ANSWER) for one in tries]
-    return max(zip(marks, answered, strict=True), key=lambda one: (one[0].points, one[1]))[0]
-
-
-def _tries(exercise: Exercise, run: Run) -> list[Answer]:
-    stopped = words.notebook_stopped(run.problem) if run.problem else words.NO_ANSWER
-    return run.answers.answers.get(exercise.name) or [Answer(problem=stopped)]
-
-
 def _mark(exercise: Exercise, assignment: Assignment, answer: Answer) -> Mark:
     if answer.problem:
         return _without_points(exercise, answer.problem)
@@ -232,8 +345,7 @@ def _mark(exercise: Exercise, assignment: Assignment, answer: Answer) -> Mark:
 
 def _judged(exercise: Exercise, assignment: Assignment, answer: Answer) -> Mark:
     try:
-        with _judging:
-            report = judge(exercise, assignment.cases[exercise.name], answer.outcomes)
+        report = judge(exercise, assignment.cases[exercise.name], answer.outcomes)
     except Exception as error:  # whatever odd data does to a comparison: it earns nothing
         return _without_points(exercise, words.incomparable(error))
     points, most = round(report.score * exercise.points, 2), float(exercise.points)

@@ -2,9 +2,10 @@
 
 bubblewrap gives each notebook a world of its own (:mod:`~cnncourse_grader.world`). This module
 counts time, processes, memory and results from outside, and ends the whole world when one is
-exceeded or when the grader itself dies.
+exceeded or when the grader itself dies. What the computer offers besides, it gets from
+:mod:`~cnncourse_grader.host` and :mod:`~cnncourse_grader.seccomp`.
 
-Not handled: an attack on the kernel through its ordinary system calls.
+Not handled: an attack on the kernel through the system calls that are left.
 """
 
 from __future__ import annotations
@@ -27,11 +28,12 @@ from typing import NamedTuple
 
 import psutil
 
-from cnncourse_grader import words, world
+from cnncourse_grader import host, seccomp, words, world
 
 MB = 1 << 20
 OLDEST_BWRAP = (0, 8)
 LONGEST_START = 60  # seconds until the packages are imported and the notebook can begin
+START_BUSY = 10  # seconds that processors work until the notebook begins, at most
 LOOK_AGAIN = 0.2  # seconds between two looks at processes and memory
 HOW_TO_INSTALL = (
     "Install it (Debian, Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap), "
@@ -68,10 +70,14 @@ class Limits:
 
 
 class Result(NamedTuple):
-    """What came out of a sandbox: bytes to be doubted, and why it was ended early, if it was."""
+    """What came out of a sandbox: bytes to be doubted, why it was ended early if it was, and when.
+
+    The seconds are those of the notebook, without the start.
+    """
 
     data: bytes
     problem: str
+    seconds: float = 0.0
 
 
 def missing() -> str:
@@ -88,10 +94,38 @@ def missing() -> str:
     version = subprocess.run([bwrap, "--version"], capture_output=True, text=True).stdout
     if tuple(map(int, re.findall(r"\d+", version)[:2])) < OLDEST_BWRAP:
         return f"{version.strip()} is too old, 0.8 is needed. {HOW_TO_INSTALL}"
-    trial = subprocess.run(
-        [*world.empty(Limits().scratch), "true"], capture_output=True, text=True, errors="replace"
-    )
+    if reason := host.missing():
+        return reason
+    with _filter() as (options, handles):
+        command = _around([*world.empty(Limits().scratch, options), "true"], Limits())
+        trial = subprocess.run(
+            command, pass_fds=handles, capture_output=True, text=True, errors="replace"
+        )
     return "" if trial.returncode == 0 else f"{trial.stderr.strip()}\n{HOW_TO_ALLOW}"
+
+
+def in_force(limits: Limits) -> list[str]:
+    """Say for the instructor what protects this computer from notebooks, and what does not."""
+    return host.in_force(limits.memory, limits.processes)
+
+
+def _around(command: list[str], limits: Limits) -> list[str]:
+    return host.around(command, limits.memory, limits.processes)
+
+
+@contextlib.contextmanager
+def _filter() -> Iterator[tuple[list[str], tuple[int, ...]]]:
+    """Give options and open files for the filter of system calls, where there is one."""
+    if not (program := seccomp.program()):
+        yield [], ()
+        return
+    reader, writer = os.pipe()
+    try:
+        with os.fdopen(writer, "wb") as file:
+            file.write(program)
+        yield ["--seccomp", str(reader)], (reader,)
+    finally:
+        os.close(reader)
 
 
 def run(request: bytes, limits: Limits, protected: bool = True) -> Result:
@@ -111,17 +145,15 @@ def run(request: bytes, limits: Limits, protected: bool = True) -> Result:
     Result
         The bytes it returned until then.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        process = subprocess.Popen(
-            world.command(limits.scratch) if protected else world.bare_command(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=world.environment(folder, protected),
-            cwd="/" if protected else folder,
-            start_new_session=True,
-            **_nobody(protected, folder),
-        )
+    with tempfile.TemporaryDirectory() as folder, _filter() as (options, handles):
+        if protected:
+            command = _around(world.command(limits.scratch, options), limits)
+            how = {"env": host.environment(), "cwd": "/", "pass_fds": handles}
+        else:
+            command = world.bare_command()
+            how = {"env": world.environment(folder), "cwd": folder, **_nobody(folder)}
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        process = subprocess.Popen(command, start_new_session=True, **pipes, **how)
         with process:
             try:
                 return _watch(process, request, limits)
@@ -142,12 +174,12 @@ def stopped() -> Iterator[None]:
         _stopping.clear()
 
 
-def _nobody(protected: bool, folder: str) -> dict:
+def _nobody(folder: str) -> dict:
     """Leave root's rights behind where no sandbox takes them away."""
-    if protected or not hasattr(os, "geteuid") or os.geteuid() != 0 or not _open_to_all():
+    if not hasattr(os, "geteuid") or os.geteuid() != 0 or not _open_to_all():
         return {}
-    os.chown(folder, 65534, 65534)
-    return {"user": 65534, "group": 65534, "extra_groups": []}
+    os.chown(folder, host.NOBODY, host.NOBODY)
+    return {"user": host.NOBODY, "group": host.NOBODY, "extra_groups": []}
 
 
 def _open_to_all() -> bool:
@@ -168,7 +200,7 @@ def _watch(process: subprocess.Popen, request: bytes, limits: Limits) -> Result:
     data, errors = parts.values()
     problem = ""
     clock, seconds = time.monotonic(), LONGEST_START
-    for pipe in _chunks(parts):
+    for pipe in _chunks(parts, process):
         if data and not process.stdin.closed:
             _send(process.stdin, request)
             clock, seconds = time.monotonic(), limits.seconds
@@ -181,11 +213,11 @@ def _watch(process: subprocess.Popen, request: bytes, limits: Limits) -> Result:
         elif pipe is None:
             problem = _excess(process.pid, limits)
         if problem:
-            return Result(bytes(data[: limits.result]), problem)
-    if process.wait() != 0:
+            break
+    if not problem and process.returncode:
         lines = bytes(errors).decode(errors="replace").strip().splitlines()
         problem = words.ended_early(process.returncode, lines[-1][:300] if lines else "")
-    return Result(bytes(data), problem)
+    return Result(bytes(data[: limits.result]), problem, time.monotonic() - clock)
 
 
 def _send(pipe: io.BufferedIOBase, request: bytes) -> None:
@@ -193,8 +225,11 @@ def _send(pipe: io.BufferedIOBase, request: bytes) -> None:
         pipe.write(request)
 
 
-def _chunks(parts: dict) -> Iterator[object]:
-    """Fill the parts from their pipes; yield the pipe that grew, or None: time to look."""
+def _chunks(parts: dict, process: subprocess.Popen) -> Iterator[object]:
+    """Fill the parts from their pipes; yield the pipe that grew, or None: time to look.
+
+    It ends when the process has ended: pipes can be closed long before.
+    """
     look = time.monotonic() + LOOK_AGAIN
     with selectors.DefaultSelector() as selector:
         for pipe in parts:
@@ -209,24 +244,37 @@ def _chunks(parts: dict) -> Iterator[object]:
             if time.monotonic() >= look:
                 yield None
                 look = time.monotonic() + LOOK_AGAIN
+    while not _has_ended(process):
+        yield None
+
+
+def _has_ended(process: subprocess.Popen) -> bool:
+    """Wait a moment for the end."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(LOOK_AGAIN)
+    return process.returncode is not None
 
 
 def _excess(pid: int, limits: Limits) -> str:
-    """Say which limit on processes and memory is exceeded, if one is."""
-    threads, resident = _usage(pid)
+    """Say which limit on processes, memory and processor time is exceeded, if one is."""
+    threads, resident, busy = _usage(pid)
     if threads > limits.processes + 4:
         return words.too_many_processes(limits.processes)
+    if busy > limits.seconds + START_BUSY:
+        return words.too_busy(limits.seconds)
     return words.too_much_memory(limits.memory // MB) if resident > limits.memory else ""
 
 
-def _usage(pid: int) -> tuple[int, int]:
-    """Count the threads, and the bytes of resident memory, of a process and all it started."""
-    threads = resident = 0
+def _usage(pid: int) -> tuple[int, int, float]:
+    """Count threads, bytes of resident memory and seconds of a process and all it started."""
+    threads = resident = busy = 0
     for one in _family(pid):
         with contextlib.suppress(psutil.Error), one.oneshot():  # it may have just ended
             threads += one.num_threads()
             resident += one.memory_info().rss
-    return threads, resident
+            # Of the process itself, and of those of its children that have ended.
+            busy += sum(one.cpu_times()[:4])
+    return threads, resident, busy
 
 
 def _family(pid: int) -> list[psutil.Process]:

@@ -24,7 +24,7 @@ from cnncourse_grader.feedback import page
 from cnncourse_grader.files import write
 from cnncourse_grader.marks import Grade, is_pending, is_stopped
 
-RECORDED = {"exercises", "warning", "limits", "salt", "seed"}
+RECORDED = {"exercises", "warning", "limits", "protection", "salt", "seed"}
 ALL = "all"  # every exercise
 # scrypt with these numbers takes 0.1 s: guessing seeds from run.json is slow.
 SCRYPT = {"n": 1 << 14, "r": 8, "p": 1}
@@ -55,6 +55,7 @@ class Store:
         self.before: dict[Student, Grade] = {}
         self.record: dict = {}
         self.again: frozenset[str] = frozenset()
+        self.protection: list[str] = []
 
     def open(self, seed: str, resume: bool, again: Sequence[str] = ()) -> None:
         """Begin a run, or go on with one.
@@ -125,8 +126,16 @@ class Store:
         return [one.name for one in old if is_stopped(self.before[one])]
 
     def _write_record(self, exercises: Mapping[str, str], limits: Mapping[str, int]) -> None:
-        data = {"exercises": exercises, "warning": self.warning, "limits": limits, **self.traces}
+        facts = {"warning": self.warning, "limits": limits, "protection": self.protection}
+        data = {"exercises": exercises, **facts, **self.traces}
         write(self.folder / "run.json", _as_json(data))
+
+    def protect(self, lines: Sequence[str]) -> None:
+        """Note what protected the computer from the notebooks of this run, and what did not."""
+        self.protection = list(lines)
+        path = self.folder / "run.json"
+        record = json.loads(path.read_text(encoding="utf-8"))
+        write(path, _as_json(record | {"protection": self.protection}))
 
     def load(self, student: Student, digest: str) -> bool:
         """Take over an earlier result of the same submission; tell whether it will do."""

@@ -14,7 +14,7 @@ def printable(text: str) -> str:
     return "".join(one if one.isprintable() else "?" for one in text)
 
 
-# Status of a submission
+# Status of a submission, and how the run goes
 
 GRADED = "graded"
 PENDING = "not graded: "
@@ -30,6 +30,16 @@ def refused(reason: str) -> str:
 def stopped(notebook: str, problem: str) -> str:
     """Say that a notebook was ended early."""
     return f"{STOPPED}{notebook}: {problem}"
+
+
+def unreadable(error: Exception) -> str:
+    """Say that its results were too much for the grader."""
+    return f"its results cannot be read: {error}"
+
+
+def tried_alone(count: int) -> str:
+    """Announce the second round."""
+    return f"{count} submissions exceeded a limit: each is tried once more, alone"
 
 
 def did_not_start(notebook: str, problem: str) -> str:
@@ -52,6 +62,11 @@ def too_long(seconds: int) -> str:
     return f"it took more than {seconds} seconds"
 
 
+def too_busy(seconds: int) -> str:
+    """Name the limit on processor time of all processes together."""
+    return f"it used more than {seconds} seconds of processor time"
+
+
 def too_many_processes(count: int) -> str:
     """Name the limit on processes and threads."""
     return f"it started more than {count} processes"
@@ -62,10 +77,37 @@ def too_much_memory(megabytes: int) -> str:
     return f"it used more than {megabytes} MB of memory"
 
 
+TOO_DEEP = "it is nested too deeply"
+
+
 def ended_early(code: int, last_line: str) -> str:
     """Say how a process ended; ``code`` is as in ``subprocess``."""
     reason = f"signal {-code}" if code < 0 else f"exit code {code}"
     return f"it ended early ({reason}{f': {last_line}' if last_line else ''})"
+
+
+# What protects the computer, for the instructor
+
+IN_FORCE = "Limits in force: "
+NO_WAY_DOWN = (
+    "The grader runs as root, and there is no setpriv (of util-linux) to leave root's rights "
+    "behind. Install util-linux, or grade as another user."
+)
+CALLS_FILTERED = "system calls that no notebook needs are refused"
+CALLS_NOT_FILTERED = (
+    "system calls are NOT filtered: libseccomp.so.2, or support in the kernel, is missing"
+)
+
+
+def control_group(kept: Sequence[str]) -> str:
+    """Say what a control group bounds, and what is only counted."""
+    if len(kept) == 3:
+        return "a control group of each notebook bounds memory, processes and processor time"
+    there = f"bounds {' and '.join(kept)} alone" if kept else "is NOT to be had here"
+    return (
+        f"a control group {there} (systemd-run); memory, processes and processor time are counted "
+        "from outside, but not what the kernel keeps for files and sockets"
+    )
 
 
 # What an earlier run has to do with this one
@@ -157,6 +199,16 @@ def long_name(most: int) -> str:
 def too_many_notebooks(count: int, most: int) -> str:
     """Refuse a heap of notebooks."""
     return f"{count} notebooks, at most {most} are read"
+
+
+def too_many_files(most: int) -> str:
+    """Refuse a heap of files."""
+    return f"more than {most:,} files"
+
+
+def too_much_code(most: int) -> str:
+    """Refuse a heap of code in several notebooks."""
+    return f"its notebooks have more than {most:,} characters of code together"
 
 
 def is_link(file: str) -> str:

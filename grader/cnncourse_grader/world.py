@@ -39,13 +39,15 @@ PACKAGES = (
 )
 
 
-def command(scratch: int) -> list[str]:
+def command(scratch: int, options: Sequence[str] = ()) -> list[str]:
     """Return the command line that runs a notebook in a sandbox.
 
     Parameters
     ----------
     scratch : int
         Bytes for temporary files.
+    options : sequence of str
+        More options of bubblewrap.
 
     Returns
     -------
@@ -53,7 +55,7 @@ def command(scratch: int) -> list[str]:
         A call of bubblewrap.
     """
     return [
-        *empty(scratch),
+        *empty(scratch, options),
         *_arguments("--ro-bind", _packages()),
         *_arguments("--ro-bind", [(_course(with_data=False), "/course")]),
         *_arguments(
@@ -67,18 +69,19 @@ def command(scratch: int) -> list[str]:
     ]
 
 
-def empty(scratch: int) -> list[str]:
+def empty(scratch: int, options: Sequence[str] = ()) -> list[str]:
     """Return the call of bubblewrap, up to the packages and the command in it."""
     return [
         shutil.which("bwrap") or "bwrap",
         *("--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent"),
         *("--new-session", "--clearenv", "--cap-drop", "ALL", "--uid", "65534", "--gid", "65534"),
-        *("--hostname", "sandbox"),
+        *("--hostname", "sandbox", *options),
         *_arguments("--setenv", _variables("/tmp", "/course:/packages").items()),
         *_arguments("--ro-bind", _system()),
         *_arguments("--tmpfs", [(path,) for path in _hidden()]),
         *_arguments("--remount-ro", [(path,) for path in _hidden()]),
-        *("--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"),
+        # There is no /sys. In /proc are the kernel's switches, for everybody on this computer.
+        *("--proc", "/proc", "--remount-ro", "/proc", "--dev", "/dev", "--remount-ro", "/dev"),
         *("--size", str(scratch), "--tmpfs", "/tmp"),
     ]
 
@@ -96,10 +99,8 @@ def bare_command() -> list[str]:
     return _inside(sys.executable)
 
 
-def environment(folder: str, protected: bool) -> dict[str, str]:
-    """Return the environment of either command; without a sandbox ``folder`` is the home."""
-    if protected:
-        return {"PATH": os.environ.get("PATH", os.defpath)}
+def environment(folder: str) -> dict[str, str]:
+    """Return the environment of a notebook without a sandbox; ``folder`` is the home."""
     paths = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
     course = str(_course(with_data=True))
     return _variables(folder, os.pathsep.join([course, *sorted(paths)]))

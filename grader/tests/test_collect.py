@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from cnncourse_grader.apart import apart
 from cnncourse_grader.assignment import assigned_chapters, exercises_of
 from cnncourse_grader.collect import Student, collect
 from cnncourse_grader.grade import digest_of
@@ -158,11 +159,47 @@ def test_collect_refuses_two_files_of_one_path(tmp_path: Path) -> None:
     assert [one.refused for one in collect(path)] == ["two files have the same name"]
 
 
-def test_collect_refuses_a_flood_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cnncourse_grader.collect.MOST_FILES", 2)
-    path = write_zip(tmp_path / "all.zip", {f"{name}.ipynb": solved() for name in "abc"})
-    with pytest.raises(ValueError, match="at most 2 files"):
-        collect(path)
+@pytest.mark.parametrize(
+    ("other", "refused"), [("ann/{}.txt", "more than 2,000 files"), ("ann/.git/{}", "")]
+)
+def test_a_flood_of_files_costs_its_own_row(tmp_path: Path, other: str, refused: str) -> None:
+    flood = {other.format(number): "" for number in range(2_500)}
+    path = write_zip(tmp_path / "all.zip", flood | {"ann/03.ipynb": solved(), "bo.ipynb": solved()})
+    assert [one.refused for one in collect(path)] == [refused, ""]
+
+
+def test_a_chain_of_folders_costs_its_own_row(tmp_path: Path) -> None:
+    (tmp_path / "bo.ipynb").write_text(solved())
+    chain = [tmp_path / "ann"]
+    while len(chain) < 1_100:  # more than Python's own walk can enter
+        chain.append(chain[-1] / "x")
+    for folder in chain:
+        folder.mkdir()
+    refused = [one.refused for one in collect(tmp_path)]
+    for folder in reversed(chain):
+        folder.rmdir()
+    assert refused == ["no notebook was handed in", ""]
+
+
+def test_a_file_that_is_too_much_for_its_reader_costs_its_own_row(tmp_path: Path) -> None:
+    (tmp_path / "ann.ipynb").write_text('{"cells": [' + '{"":[]},' * 3_000_000 + "{}]}")
+    (tmp_path / "bo.ipynb").write_text(solved())
+    refused = "it used more than 512 MB of memory"
+    assert [one.refused for one in collect(tmp_path)] == [refused, ""]
+
+
+def test_a_reader_that_dies_costs_its_own_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(function: object, student: Student, files: list) -> list:
+        if student.name == "ann":
+            raise RuntimeError("its reader \x1b died")
+        return apart(function, student, files)
+
+    for name in ("ann", "bo"):
+        (tmp_path / f"{name}.ipynb").write_text(solved())
+    monkeypatch.setattr("cnncourse_grader.collect.apart", read)
+    assert [one.refused for one in collect(tmp_path)] == ["its reader ? died", ""]
 
 
 def test_collect_refuses_what_is_no_collection(tmp_path: Path) -> None:

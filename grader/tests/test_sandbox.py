@@ -77,7 +77,7 @@ def test_a_start_that_takes_forever_is_ended(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(sandbox, "LONGEST_START", 0.1)
     monkeypatch.setattr(world, "_inside", lambda python: ["sleep", "600"])
     result = sandbox.run(b"", sandbox.Limits())
-    assert result == (b"", words.too_long(0.1))
+    assert result[:2] == (b"", words.too_long(0.1))
 
 
 def test_root_leaves_its_rights_behind_where_there_is_no_sandbox(
@@ -88,9 +88,8 @@ def test_root_leaves_its_rights_behind_where_there_is_no_sandbox(
     monkeypatch.setattr(os, "chown", lambda *arguments: given.append(arguments))
     for is_open in (True, False):
         monkeypatch.setattr(sandbox, "_open_to_all", lambda is_open=is_open: is_open)
-        assert bool(sandbox._nobody(False, str(tmp_path))) == is_open
+        assert bool(sandbox._nobody(str(tmp_path))) == is_open
     assert given == [(str(tmp_path), 65534, 65534)]
-    assert sandbox._nobody(True, str(tmp_path)) == {}
 
 
 def test_sandbox_shows_no_solution() -> None:
