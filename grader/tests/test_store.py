@@ -34,7 +34,7 @@ def test_file_names_are_short_in_bytes_and_long_in_their_trace() -> None:
 
 def test_control_characters_reach_no_table() -> None:
     grade = Grade(Student("ann"), "", (), "stopped: \x1b[2J\n", look=("cell 1\u202e",))
-    assert table([grade], [], "").splitlines()[1] == "ann,,0,0,stopped: ?[2J?,cell 1?"
+    assert table([grade], [], "").splitlines()[1] == "ann,,0,0,,stopped: ?[2J?,cell 1?"
 
 
 def test_store_writes_no_half_files(tmp_path: Path) -> None:
