@@ -438,7 +438,8 @@ def _counts(trial: Trial) -> dict[str, Callable[[Trial], int]]:
 
 
 def _named_arguments(trial: Trial) -> Iterator[tuple[str, object]]:
-    return zip(trial.exercise.parameters, trial.case.arguments, strict=True)
+    # What only a probe is given has no name.
+    return zip(trial.exercise.parameters, trial.case.arguments, strict=False)
 
 
 def _argument(trial: Trial, place: int) -> object:

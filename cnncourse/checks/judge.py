@@ -61,7 +61,8 @@ def trials(exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome
 def _picture(trial: Trial) -> tuple[tuple[str, str], ...]:
     """Write the case for a reader: arguments, expected, got."""
     names = trial.exercise.parameters
-    arguments = zip(names, trial.case.arguments, strict=True)
+    # What only a probe is given has no name.
+    arguments = zip(names, trial.case.arguments, strict=False)
     lines = [(name, _show(argument)) for name, argument in arguments]
     marks = _marks(trial)
     if not trial.exercise.accepts:

@@ -111,8 +111,8 @@ def load_mnist(data_dir: str | os.PathLike[str] | None = None) -> Dataset:
     return _load("mnist", data_dir, DIGIT_CLASSES)
 
 
-def load_part(name: str, first: int, count: int) -> Split:
-    """Load some of the shipped training images in the order of the file, and unpack no more.
+def load_part(name: str, first: int, count: int, file: str = "train") -> Split:
+    """Load some of the shipped images in the order of the file, and unpack no more.
 
     Parameters
     ----------
@@ -120,6 +120,8 @@ def load_part(name: str, first: int, count: int) -> Split:
         ``fashion_mnist`` or ``mnist``.
     first, count : int
         The place of the first image in the file, from 0, and how many.
+    file : str
+        ``train``, or ``t10k`` for the test images.
 
     Returns
     -------
@@ -132,8 +134,8 @@ def load_part(name: str, first: int, count: int) -> Split:
     tensor([0, 4, 1])
     """
     images, labels = (
-        _read_part(_find(SHIPPED / name, file.format("train")), magic, first, count)
-        for file, magic in ((IMAGES_FILE, IMAGES_MAGIC), (LABELS_FILE, LABELS_MAGIC))
+        _read_part(_find(SHIPPED / name, stem.format(file)), magic, first, count)
+        for stem, magic in ((IMAGES_FILE, IMAGES_MAGIC), (LABELS_FILE, LABELS_MAGIC))
     )
     return _as_floats(Split(torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels)))
 

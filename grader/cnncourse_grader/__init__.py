@@ -1,10 +1,13 @@
 """Grade notebooks of people one does not trust.
 
-Three kinds of process take part, and each knows as little as it can.
+Three kinds of process take part, and each knows as little as it can. What keeps the second from
+the computer stands in :mod:`~cnncourse_grader.world`, :mod:`~cnncourse_grader.host` and
+:mod:`~cnncourse_grader.seccomp`; limits and clocks in :mod:`~cnncourse_grader.sandbox`.
 
-The grader (:mod:`~cnncourse_grader.grade`) reads submissions as text, draws inputs from the
-secret seed, compares what comes back with the reference, and writes marks. It never runs a line
-of a submission.
+The grader (:mod:`~cnncourse_grader.grade`) draws inputs from the secret seed and writes marks. It
+never runs a line of a submission. What somebody else wrote, a file or a result, is read and
+compared with the reference in processes that it forks (:mod:`~cnncourse_grader.apart`): they may
+die of it, and have no seed.
 
 The sandbox (:mod:`~cnncourse_grader.inside`, started by :mod:`~cnncourse_grader.sandbox`) runs
 one notebook and calls its answers on the inputs. It holds no seed, no expected value, no solution

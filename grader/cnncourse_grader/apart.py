@@ -31,7 +31,7 @@ def _context() -> multiprocessing.context.BaseContext:
     """Fork from a server with everything imported; elsewhere than on Linux, a fork is not safe."""
     context = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
     if sys.platform == "linux":
-        context.set_forkserver_preload(["cnncourse_grader.marks"])
+        context.set_forkserver_preload(["cnncourse_grader.preload"])
     return context
 
 

@@ -25,8 +25,9 @@ Grade submissions without trusting them.
 
 SUBMISSIONS is a folder with one sub-folder or one notebook a student, or the zip that Moodle or
 Canvas hands out. Each notebook runs in a sandbox of its own (bubblewrap: no network, read-only
-system, limits on time, memory and processes). Its answers are called on inputs drawn from SECRET,
-and a process that never runs a submission compares what comes back with the reference.
+system, limits on time, memory and processes; a line at the start says what this computer offers).
+Its answers are called on inputs drawn from SECRET, and a process that never runs a submission
+compares what comes back with the reference.
 
 Written as results come:
   grades/feedback/      a page for each student

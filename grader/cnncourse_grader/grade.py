@@ -31,6 +31,7 @@ from cnncourse_grader.marks import (
     mark_submission,
     not_graded,
     waiting,
+    without_results,
 )
 from cnncourse_grader.sandbox import Limits
 from cnncourse_grader.store import ALL, Store
@@ -249,11 +250,14 @@ def _runs(
     """Run the notebooks of a student one after the other.
 
     All together have as many times the limit as there are chapters, so that twenty notebooks cost
-    no more than one a chapter; those that come too late have a second.
+    no more than one a chapter.
     """
-    left = limits.seconds * assignment.chapters
+    left = together = limits.seconds * assignment.chapters
     for one in submission.notebooks:
-        now = replace(limits, seconds=max(1, min(limits.seconds, round(left))))
+        if left < 1:
+            yield without_results(assignment, one.name, words.too_long_together(together))
+            continue
+        now = replace(limits, seconds=min(limits.seconds, round(left)))
         request = assignment.request(one, now, submission.notebooks, later)
         run, seconds = _run(assignment, request, partial(runner, limits=now), one)
         left -= seconds

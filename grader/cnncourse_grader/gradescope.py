@@ -3,7 +3,9 @@
     python -m cnncourse_grader.gradescope /autograder
 
 Where Gradescope's container allows no sandbox, the submission runs as the user nobody, who can read
-neither the seed nor the solutions, and the result says that it was not sandboxed.
+neither the seed nor the solutions, and the result says that it was not sandboxed. Where the
+container is at fault nothing is written, and the command ends with 1: Gradescope then reports an
+autograder that failed, and not a submission worth nothing.
 """
 
 from __future__ import annotations
@@ -28,12 +30,14 @@ def main(root: Path) -> None:
     ----------
     root : Path
         Gradescope's folder, with ``source``, ``submission`` and ``results``.
+
+    Raises
+    ------
+    EnvironmentProblemError
+        If the container is at fault.
     """
     protected = not sandbox.missing()
-    try:
-        data = results(_grade(root, protected), protected)
-    except (ValueError, RuntimeError) as error:
-        data = {"score": 0, "output": words.could_not_be_graded(error)}
+    data = results(_grade(root, protected), protected)
     write(root / "results/results.json", json.dumps(data, indent=2) + "\n")
 
 

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from cnncourse_grader import seccomp, words
@@ -105,16 +106,12 @@ def _as_nobody(command: Sequence[str]) -> list[str]:
     """Return what to put before a call of bubblewrap so that root becomes nobody first."""
     if not _is_root():
         return []
-    sources = [source for flag, source in zip(command, command[1:], strict=False) if _binds(flag)]
+    sources = [source for flag, source in pairwise(command) if flag == "--ro-bind"]
     # Only root enters its home, where the interpreter may be: around the sandbox is another view
     # of the same files.
     view = [command[0], "--die-with-parent", "--dev-bind", "/", "/", *_opened(sources), "--"]
     ids = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--inh-caps=-all", "--"]
     return [*view, "setpriv", *ids]
-
-
-def _binds(flag: str) -> bool:
-    return flag == "--ro-bind"
 
 
 def _opened(sources: Sequence[str]) -> Iterator[str]:

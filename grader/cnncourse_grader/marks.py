@@ -240,7 +240,7 @@ def judged(assignment: Assignment, notebook: Notebook, data: bytes, problem: str
     try:
         return _from_json(apart(judge_apart, *asked, notebook, data, problem))
     except ApartError as error:
-        return _unreadable(assignment, notebook.name, words.unreadable(error))
+        return without_results(assignment, notebook.name, words.unreadable(error))
 
 
 def judge_apart(
@@ -274,7 +274,8 @@ def _from_json(data: dict) -> Run:
     return Run(**data | lists | {"tries": tries})
 
 
-def _unreadable(assignment: Assignment, name: str, problem: str) -> Run:
+def without_results(assignment: Assignment, name: str, problem: str) -> Run:
+    """Stand for a notebook whose results are not there or cannot be read."""
     reason = words.notebook_stopped(problem)
     tries = {
         one.name: Try(_without_points(one, reason, STOPPED), handed_in=False, called=False)
@@ -386,7 +387,7 @@ def followed(grade: Grade, later: Sequence[Exercise], run: Run) -> Grade:
 
 def not_graded(submission: Submission, digest: str, assignment: Assignment, reason: str) -> Grade:
     """Note that the machine failed; ``--resume`` tries again."""
-    status = f"{words.PENDING}{reason}"
+    status = f"{words.PENDING}{reason} ({words.RUN_AGAIN})"
     marks = tuple(_without_points(one, status, NOT_GRADED) for one in assignment.exercises)
     return Grade(submission.student, digest, marks, status, graded=False)
 

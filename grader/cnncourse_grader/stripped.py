@@ -8,6 +8,7 @@ not there: a notebook's import line then does not fail as a whole.
 
 from __future__ import annotations
 
+import gzip
 import pkgutil
 import shutil
 from pathlib import Path
@@ -18,6 +19,9 @@ from cnncourse.checks.run import HELPERS
 from cnncourse_grader import words
 
 PACKAGE = Path(cnncourse.__file__).parent
+# Models are judged on these pictures: in the sandbox all their labels are 0.
+NO_LABELS = "datasets/fashion_mnist/t10k-labels-idx1-ubyte.gz"
+HEADER = 8  # bytes
 HIDDEN = '''"""Hidden while a notebook is graded."""
 
 from __future__ import annotations
@@ -73,16 +77,14 @@ def write(folder: Path, with_data: bool) -> None:
     folder : Path
         Where ``cnncourse`` is made; exists, and holds none.
     with_data : bool
-        Copy the shipped images. Otherwise empty folders stand where a sandbox mounts them.
+        Copy the shipped images. Otherwise empty files stand where a sandbox mounts them.
     """
     package = folder / "cnncourse"
     for source in (path for name in HELPERS for path in files_of(name)):
         target = package / source.relative_to(PACKAGE)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
-    for data in data_folders():
-        place = package / "datasets" / data.name
-        shutil.copytree(data, place) if with_data else place.mkdir()
+    _lay_out_data(package, with_data)
     _write_stand_ins(package)
 
 
@@ -105,6 +107,22 @@ def _write_stand_ins(package: Path) -> None:
     (beside / "__init__.py").write_text('"""What runs beside a submission."""\n')
     for name in ("inside.py", "wire.py"):
         shutil.copyfile(Path(__file__).with_name(name), beside / name)
+
+
+def _lay_out_data(package: Path, with_data: bool) -> None:
+    for source in data_files():
+        place = package / source.relative_to(PACKAGE)
+        place.parent.mkdir(exist_ok=True)
+        shutil.copyfile(source, place) if with_data else place.touch()
+    labels = gzip.decompress((PACKAGE / NO_LABELS).read_bytes())
+    blank = labels[:HEADER] + bytes(len(labels) - HEADER)
+    (package / NO_LABELS).write_bytes(gzip.compress(blank))
+
+
+def data_files() -> list[Path]:
+    """List the files of shipped images that a submission may read as they are."""
+    found = [path for folder in data_folders() for path in sorted(folder.iterdir())]
+    return [path for path in found if path != PACKAGE / NO_LABELS]
 
 
 def data_folders() -> list[Path]:

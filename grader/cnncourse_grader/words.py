@@ -19,6 +19,7 @@ def printable(text: str) -> str:
 GRADED = "graded"
 PENDING = "not graded: "
 LATE = "late"
+RUN_AGAIN = "this computer or the grader is at fault, not the submission; run again with --resume"
 STOPPED = "stopped: "
 UNPROTECTED = "graded without a sandbox: the submissions could read and change this computer"
 
@@ -61,6 +62,11 @@ def too_much_returned(megabytes: int) -> str:
 def too_long(seconds: int) -> str:
     """Name the limit on time."""
     return f"it took more than {seconds} seconds"
+
+
+def too_long_together(seconds: int) -> str:
+    """Name the limit on time of all notebooks of a student."""
+    return f"the notebooks before it took all of the {seconds} seconds that they have together"
 
 
 def too_busy(seconds: int) -> str:
@@ -309,11 +315,6 @@ def failed_cell(notebook: str, number: int, error: str) -> str:
 def warning(text: str) -> str:
     """Mark a warning as one."""
     return f"Warning: {text}"
-
-
-def could_not_be_graded(error: Exception) -> str:
-    """Say that the grader itself stopped."""
-    return f"The submission could not be graded: {error}"
 
 
 # Written answers, for the instructor

@@ -60,13 +60,17 @@ def command(scratch: int, options: Sequence[str] = ()) -> list[str]:
         *_arguments("--ro-bind", [(_course(with_data=False), "/course")]),
         *_arguments(
             "--ro-bind",
-            [(path, f"/course/cnncourse/datasets/{path.name}") for path in stripped.data_folders()],
+            [(path, _in_course(path)) for path in stripped.data_files()],
         ),
         # Also the empty root, which would else take files without limit.
         *("--remount-ro", "/"),
         *("--chdir", "/tmp"),
         *_inside(Path(sys._base_executable).resolve()),
     ]
+
+
+def _in_course(path: Path) -> Path:
+    return Path("/course/cnncourse") / path.relative_to(stripped.PACKAGE)
 
 
 def empty(scratch: int, options: Sequence[str] = ()) -> list[str]:

@@ -7,7 +7,8 @@ What a spy finds, it says in the error of its answer: that text reaches the feed
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import ctypes
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -42,6 +43,8 @@ class Host(NamedTuple):
         Where the host listens, on loopback.
     secret : str
         The seed.
+    calls : tuple of (str, int)
+        System calls, and their numbers.
     places, haunts : tuple of str
         Other folders to write to, and to search for the secret.
     """
@@ -49,6 +52,7 @@ class Host(NamedTuple):
     outside: str
     port: int
     secret: str
+    calls: tuple[tuple[str, int], ...] = ()
     places: tuple[str, ...] = PLACES
     haunts: tuple[str, ...] = HAUNTS
 
@@ -73,6 +77,12 @@ class Attack(NamedTuple):
     says: str
     exercise: str = "corr2d"
     shared: str = ""
+
+
+def numbers_of(names: Iterable[str]) -> tuple[tuple[str, int], ...]:
+    """Ask libseccomp for the numbers of system calls on this computer."""
+    number = ctypes.CDLL("libseccomp.so.2").seccomp_syscall_resolve_name
+    return tuple((name, number(name.encode())) for name in names)
 
 
 def submissions(attacks: Mapping[str, Attack], host: Host) -> dict[str, str]:
@@ -151,6 +161,35 @@ found = [name for name in most if not 0 <= now[name] <= most[name]]
 if ctypes.CDLL(None).unshare(0x10000000) == 0: found.append("user namespace")
 if socket.gethostname() != "sandbox": found.append("host name")
 """
+# Looks for a way to the kernel: a switch that can be turned, a call that is let through.
+KERNEL = """\
+import ctypes, errno, os, socket
+found = []
+call = ctypes.CDLL(None, use_errno=True).syscall
+for name, number in HOST_calls:
+    call(number, -1, 0, 0, 0, 0, 0)
+    refused = errno.ENOSYS if name == "clone3" else errno.EPERM
+    if ctypes.get_errno() != refused: found.append(name)
+for family in (socket.AF_NETLINK, socket.AF_ALG, socket.AF_VSOCK):
+    try:
+        socket.socket(family, socket.SOCK_DGRAM).close()
+        found.append(str(family))
+    except OSError: pass
+switches = ["/proc/self/comm", "/proc/self/oom_score_adj", "/proc/sysrq-trigger"]
+for folder in ("/proc/sys", "/sys"):
+    switches += [os.path.join(path, name) for path, _, names in os.walk(folder) for name in names]
+for name in switches:
+    try:
+        os.close(os.open(name, os.O_WRONLY))
+        found.append(name)
+    except OSError: pass
+"""
+# Calls that a process without any right may make where nothing is filtered.
+CALLS = (
+    *("add_key", "keyctl", "request_key", "io_uring_setup", "name_to_handle_at", "unshare"),
+    *("setns", "ptrace", "process_vm_readv", "pidfd_getfd", "kcmp", "memfd_create", "shmget"),
+    *("msgget", "clone3"),
+)
 NOTHING = "nothing found"
 _quiet = partial(Attack, shared="quiet")
 X = "def NAME(x, *values): return x\n"
@@ -159,6 +198,7 @@ ATTACKS = {
     "outside": _quiet("import os\n" + OUTSIDE + SAYS, NOTHING, "kernel_between"),
     "network": _quiet(NETWORK + SAYS, NOTHING, "output_size"),
     "elsewhere": _quiet(ELSEWHERE + SAYS, NOTHING, "same_padding"),
+    "kernel": _quiet(KERNEL + SAYS, NOTHING, "sole_kernel"),
     "limits": _quiet(LIMITS + SAYS, NOTHING, "reflect_pad"),
     "in-the-package": _quiet(
         'from cnncourse.cross_correlation import NAME\ncheck("NAME", NAME)',
@@ -342,7 +382,7 @@ def NAME(x, kernel): return Bomb()
     ),
 }
 # These find nothing in the sandbox, and must find something where there is none.
-SPIES = {name: ATTACKS[name] for name in ("seed", "outside", "network")}
+SPIES = {name: ATTACKS[name] for name in ("seed", "outside", "network", "kernel")}
 # They stop only at a limit on time.
 ENDLESS = {
     "endless-cell": Attack(X + "while True: pass", "shape is", shared="endless"),

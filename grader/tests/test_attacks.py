@@ -21,7 +21,7 @@ from pkgutil import iter_modules
 
 import pytest
 import torch
-from attacks import ABSENT, ATTACKS, CHAPTERS, ENDLESS, SPIES, Host, submissions
+from attacks import ABSENT, ATTACKS, CALLS, CHAPTERS, ENDLESS, SPIES, Host, numbers_of, submissions
 from cnncourse_grader import sandbox, stripped, words
 from cnncourse_grader.collect import Student
 from cnncourse_grader.grade import Options, grade
@@ -108,7 +108,7 @@ def course(tmp_path_factory: pytest.TempPathFactory, bubblewrap: None, unpicklab
     (outside / "private.txt").write_text("private")
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setblocking(False)
-        host = Host(str(outside), server.getsockname()[1], SECRET)
+        host = Host(str(outside), server.getsockname()[1], SECRET, numbers_of(CALLS))
         grades = []
         for name, texts, chapters, limits in (
             ("grades", HONEST | submissions(ATTACKS, host), CHAPTERS, GENEROUS),
@@ -186,7 +186,8 @@ def unprotected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Course]:
         Path(outside).chmod(0o777)
         Path(outside, "notes.txt").write_text(SECRET)
         server.setblocking(False)
-        host = Host(outside, server.getsockname()[1], SECRET, places=(), haunts=(outside,))
+        port = server.getsockname()[1]
+        host = Host(outside, port, SECRET, numbers_of(CALLS), places=(), haunts=(outside,))
         handed_in = write_course(folder / "submissions", submissions(SPIES, host))
         out = folder / "grades.csv"
         how = ["--seed", SECRET, "--out", out, "--no-sandbox", "--timeout", 240, "--chapters"]
@@ -199,7 +200,15 @@ def unprotected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Course]:
 
 @pytest.mark.parametrize(
     ("name", "found"),
-    [("seed", "cmdline"), ("seed", "notes.txt"), ("network", "127.0.0.1"), ("outside", "read ")],
+    [
+        ("seed", "cmdline"),
+        ("seed", "notes.txt"),
+        ("network", "127.0.0.1"),
+        ("outside", "read "),
+        ("kernel", "comm"),
+        ("kernel", "memfd_create"),
+        ("kernel", "NETLINK"),
+    ],
 )
 def test_without_a_sandbox_the_same_attacks_find_what_they_look_for(
     unprotected: Course, name: str, found: str

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from cnncourse_grader import gradescope, release, sandbox, version, words
+from cnncourse_grader.grade import EnvironmentProblemError
 from cnncourse_grader.leaks import leaks
 from cnncourse_grader.release import LeakError
 from nbformat import NotebookNode
@@ -294,12 +295,19 @@ def test_autograder_refuses_an_empty_submission(root: Path) -> None:
     assert words.no_notebook(()) in results["output"]
 
 
-def test_autograder_reports_what_stopped_the_grader(root: Path) -> None:
+def test_a_fault_of_the_autograder_is_no_result(root: Path) -> None:
     (root / "source/chapters.txt").write_text("99\n")
-    gradescope.main(root)
-    results = json.loads((root / "results/results.json").read_text())
-    assert results["score"] == 0
-    assert "could not be graded: `--chapters`" in results["output"]
+    with pytest.raises(ValueError, match="--chapters"):
+        gradescope.main(root)
+    assert not (root / "results/results.json").exists()
+
+
+def test_a_fault_of_the_container_is_no_result(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "submission/03.ipynb").write_text(notebook(SETUP, RIGHT))
+    monkeypatch.setattr(sandbox, "run", lambda *values, **options: sandbox.Result(b"", "no room"))
+    with pytest.raises(EnvironmentProblemError, match="did not start: no room"):
+        gradescope.main(root)
+    assert not (root / "results/results.json").exists()
 
 
 def test_autograder_warns_without_a_sandbox(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

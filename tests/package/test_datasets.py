@@ -157,9 +157,10 @@ def test_missing_file_and_folder_are_named(folder):
         load_mnist(data_dir=folder / "nowhere")
 
 
-def test_load_part_is_a_part_of_the_file_in_its_order():
-    images, labels = load_part("fashion_mnist", 700, 30)
-    path = Path(datasets.__file__).parent / "fashion_mnist" / IMAGES
+@pytest.mark.parametrize("file", ["train", "t10k"])
+def test_load_part_is_a_part_of_the_file_in_its_order(file):
+    images, labels = load_part("fashion_mnist", 700, 30, file)
+    path = Path(datasets.__file__).parent / "fashion_mnist" / IMAGES.replace("train", file)
     content = gzip.decompress(path.read_bytes())
     # The layout by hand: 16 bytes of header, then 784 for each picture.
     expected = torch.frombuffer(
@@ -167,7 +168,8 @@ def test_load_part_is_a_part_of_the_file_in_its_order():
     )
     assert torch.equal((images * 255).round().byte(), expected.reshape(30, 1, 28, 28))
     assert images.max() <= 1
-    kept = gzip.decompress(path.with_name(LABELS).read_bytes())[8 + 700 : 8 + 730]
+    path = path.with_name(LABELS.replace("train", file))
+    kept = gzip.decompress(path.read_bytes())[8 + 700 : 8 + 730]
     assert labels.tolist() == list(kept)
 
 

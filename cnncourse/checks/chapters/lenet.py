@@ -26,7 +26,12 @@ REPLACED = {
 ENOUGH = 0.62
 
 
-def judge_model(result: object) -> str:
+def held_back(random: Generator) -> list[Case]:
+    """Draw where the pictures begin that a model has not seen."""
+    return [Case(torch.randint(given.TESTS - given.HELD_BACK, (), generator=random).item())]
+
+
+def judge_model(result: object, first: int) -> str:
     """Say which of the requirements a tried model misses first."""
     if not _has_kinds(result, (int, Sequence, Sequence, Tensor)):
         missing_return = " Is `return` missing?" if result == "NoneType" else ""
@@ -37,7 +42,7 @@ def judge_model(result: object) -> str:
         return f"Two pictures must give logits of shape (2, 10); this model gives {tuple(shape)}."
     if parameters > BUDGET:
         return f"The model has {parameters:,} parameters; {BUDGET:,} are allowed."
-    return _judge_layers(operators) or _judge_predictions(predicted)
+    return _judge_layers(operators) or _judge_predictions(predicted, first)
 
 
 def _has_kinds(result: object, kinds: Sequence[type]) -> bool:
@@ -64,8 +69,8 @@ def _judge_layers(operators: Sequence[str]) -> str:
     return ""
 
 
-def _judge_predictions(predicted: Tensor) -> str:
-    labels = given.labels(given.TRAINED, given.HELD_BACK)
+def _judge_predictions(predicted: Tensor, first: int) -> str:
+    labels = given.held_back(first).labels
     if predicted.shape != labels.shape:
         return f"Labels of shape {tuple(predicted.shape)} came for {len(labels)} pictures."
     right = (predicted == labels).double().mean().item()
@@ -92,7 +97,7 @@ MODERN_LENET = Exercise(
     prerequisites=("the layers of LeNet", "He initialization"),
     graded="layers, parameters, and the accuracy on new pictures after a short training",
     reference=ModernLeNet,
-    cases=lambda random: [Case()],
+    cases=held_back,
     probe=given.try_model,
     accepts=judge_model,
     hints=(

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from cnncourse.checks.run import Operators
-from cnncourse.datasets import load_part
+from cnncourse.datasets import Split, load_part
 
-TRAINED, HELD_BACK = 800, 500
+TRAINED, HELD_BACK, TESTS = 800, 500, 10_000
 EPOCHS, BATCH, RATE, MOMENTUM, WARM_UP = 3, 20, 0.02, 0.9, 0.4
 
 
@@ -25,13 +25,20 @@ def labels(first: int, count: int) -> Tensor:
     return load_part("fashion_mnist", first, count).labels
 
 
-def try_model(answer: Callable) -> object:
+def held_back(first: int) -> Split:
+    """Load pictures of the test images: where a notebook is graded, their labels are not there."""
+    return load_part("fashion_mnist", first, HELD_BACK, "t10k")
+
+
+def try_model(answer: Callable, first: int) -> object:
     """Build a model, look at its forward pass, train it briefly and ask it about new pictures.
 
     Parameters
     ----------
     answer : callable
         Gives the model.
+    first : int
+        Place of the new pictures among the test images.
 
     Returns
     -------
@@ -49,7 +56,7 @@ def try_model(answer: Callable) -> object:
     parameters = sum(weight.numel() for weight in model.parameters())
     if tuple(logits.shape) == (2, 10):
         _train_briefly(model)
-    return parameters, tuple(logits.shape), tuple(map(_short, used)), _predict(model)
+    return parameters, tuple(logits.shape), tuple(map(_short, used)), _predict(model, first)
 
 
 def _short(operator: str) -> str:
@@ -88,10 +95,10 @@ def _descend(weights: list[nn.Parameter], speeds: list[Tensor], rate: float) -> 
             weight.sub_(rate * (weight.grad + MOMENTUM * speed))
 
 
-def _predict(model: nn.Module) -> Tensor:
+def _predict(model: nn.Module, first: int) -> Tensor:
     model.eval()
     with torch.no_grad():
-        return model(pictures(TRAINED, HELD_BACK)).argmax(1)
+        return model(held_back(first).images).argmax(1)
 
 
 def perceptron(
