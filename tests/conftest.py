@@ -25,6 +25,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: rank.get(folder(item.path), len(LONG)))
 
 
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Of a guard that found something, say every finding and nothing else."""
+    if op == "==" and isinstance(left, list) and right == []:
+        return [f"{len(left)} found:", *map(str, left)]
+    return None
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Beside the slowest tests, say what each folder took: CONTRIBUTING.md has its budget."""
     if not terminalreporter.config.option.durations:
