@@ -107,7 +107,7 @@ def _share(marks: Sequence[Mark]) -> tuple[str, ...]:
         f'<rect class="line" x="0.5" y="0.5" width="{SHARE - 1}" height="13"/>'
         f'<rect class="bar" width="{filled:.1f}" height="14"/></svg>'
     )
-    name = f"<code>{escape(marks[0].exercise)}</code>"
+    name = pages.name(marks[0].exercise)
     return name, str(tried), f"{right} of {len(marks)}", f"{bar} {right / len(marks):.0%}"
 
 
@@ -136,7 +136,7 @@ def _mistakes(marks: Sequence[Mark]) -> str:
     ranked = sorted(wrong.values(), key=lambda ones: (-len(ones), ones[0].diagnosis))
     if not ranked and not empty:
         return ""
-    parts = [f"<h2><code>{escape(marks[0].exercise)}</code>: {escape(marks[0].title)}</h2>"]
+    parts = [f"<h2>{pages.name(marks[0].exercise)}: {escape(marks[0].title)}</h2>"]
     parts += map(_mistake, ranked[:MOST_MISTAKES])
     rest = sum(map(len, ranked[MOST_MISTAKES:]))
     parts += [f"<p>{line}</p>" for line in words.others(rest, len(empty))]
@@ -169,7 +169,7 @@ def alike(grades: Sequence[Grade]) -> str:
     found = sorted(_groups(grades), key=lambda one: (len(one[3]) / one[2], -one[1]))
     rows = [
         (
-            f"<code>{escape(mark.exercise)}</code>",
+            pages.name(mark.exercise),
             str(size),
             words.share(len(names), total),
             "<br>".join(map(escape, names)),

@@ -60,7 +60,7 @@ def _overview(grade: Grade) -> str:
 
 
 def _named(mark: Mark) -> tuple[str, str]:
-    return f"<code>{escape(mark.exercise)}</code>", result(mark)
+    return pages.name(mark.exercise), result(mark)
 
 
 def result(mark: Mark) -> str:

@@ -6,6 +6,7 @@ import re
 from html import escape
 from string import Template
 
+AS_TYPED = re.compile(r"(?m)^\s*(?:[-*|`$]|\d+\.)")
 PAGE = Template(
     """<!DOCTYPE html>
 <html lang="en">
@@ -22,13 +23,14 @@ h2 { margin: 2rem 0 0.5rem; border-top: 1px solid; padding-top: 1rem; line-heigh
 table { border-collapse: collapse; }
 caption { text-align: left; }
 th, td { text-align: left; padding: 0.25rem 1rem 0.25rem 0; vertical-align: top; }
-code { overflow-wrap: anywhere; }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; }
-.text { white-space: pre-wrap; overflow-wrap: anywhere; }
+p, li, h1, h2, h3, pre { overflow-wrap: anywhere; }
+pre { white-space: pre-wrap; margin: 0; }
+.text { white-space: pre-wrap; }
 svg { max-width: 100%; height: auto; }
 svg text { font: 14px system-ui, sans-serif; fill: currentColor; }
 svg .line { stroke: currentColor; fill: none; }
 svg .bar { fill: currentColor; }
+@page { margin: 15mm; }
 @media print {
 body { max-width: none; padding: 0; }
 h2, h3, caption { break-after: avoid; }
@@ -75,7 +77,23 @@ def case(caption: str, lines: tuple[tuple[str, str], ...]) -> str:
     return f'<table class="whole">\n<caption>{escape(caption)}</caption>\n{body}\n</table>'
 
 
+def name(text: str) -> str:
+    """Return the name of a function, which a narrow page may break at its underscores."""
+    return f"<code>{escape(text).replace('_', '_<wbr>')}</code>"
+
+
 def text(markdown: str) -> str:
-    """Return text as it was typed, with its lines joined to paragraphs."""
-    paragraphs = re.split(r"\n\s*\n", markdown.strip())
-    return "\n".join(f'<p class="text">{escape(one)}</p>' for one in paragraphs)
+    """Return a student's text as it was typed, line by line."""
+    return "\n".join(f'<p class="text">{escape(one)}</p>' for one in _paragraphs(markdown))
+
+
+def prose(markdown: str) -> str:
+    """Return a text of ours: lines are joined, but for those of lists, tables and code."""
+    return "\n".join(
+        text(one) if AS_TYPED.search(one) else f"<p>{escape(one)}</p>"
+        for one in _paragraphs(markdown)
+    )
+
+
+def _paragraphs(markdown: str) -> list[str]:
+    return re.split(r"\n\s*\n", markdown.strip())

@@ -258,7 +258,12 @@ class Store:
         if not self.questions:
             return []
         write(self.folder / "written.html", written.page(answers, self.questions, len(self.grades)))
-        return written.offer(self.folder / "written.csv", answers)
+        return written.offer(self.folder / "written.csv", answers) + self.unmarked()
+
+    def unmarked(self) -> list[str]:
+        """Say who has no points for written answers where others have."""
+        left = [one.student.name for one in self.grades.values() if not one.written]
+        return [words.unmarked(sorted(left))] if 0 < len(left) < len(self.grades) else []
 
     def close(self) -> None:
         """Note, at the end of a run, what its results were made of."""

@@ -345,6 +345,11 @@ def new_rows(file: str, count: int) -> str:
     return f"{file}: {count} rows added for answers that were not there before"
 
 
+def unmarked(students: Sequence[str]) -> str:
+    """Name those whose total is of their functions alone."""
+    return f"no points for written answers yet, add --written: {', '.join(students)}"
+
+
 def unknown_answer(row: int, key: str) -> str:
     """Name a row that belongs to nobody."""
     return f"row {row}: {key!r} is no answer of this run; the secret seed decides the names"

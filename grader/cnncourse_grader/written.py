@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from html import escape
 from pathlib import Path
 
 from cnncourse import checks
@@ -188,13 +189,13 @@ def page(answers: Sequence[Answer], questions: Sequence[Question], students: int
 def _asked(question: Question, count: int, students: int) -> str:
     return "\n".join(
         [
-            f"<h2>{pages.escape(question.title)}</h2>",
+            f"<h2>{escape(question.title)}</h2>",
             f"<p>{words.written_by(count, students)} {words.worth_points(question.points)}</p>",
-            pages.text(question.statement),
+            pages.prose(question.statement),
             f"<h3>{words.RUBRIC}</h3>",
-            pages.text(question.rubric),
+            pages.prose(question.rubric),
             f"<h3>{words.MODEL}</h3>",
-            pages.text(question.answer),
+            pages.prose(question.answer),
         ]
     )
 

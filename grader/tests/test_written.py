@@ -1,4 +1,4 @@
-"""Written answers: found wherever they stand, read without names, their points merged or refused."""
+"""Written answers: found wherever they stand, read without names, merged or refused."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ABOVE = Text("", ONE.cell)
         ([ABOVE, Text(ONE.name, "Mine.")], "Mine."),
         ([Text(ONE.name, "Mine."), BELOW, ABOVE], "Mine."),
         ([ABOVE, STUB, Text("", "Mine."), BELOW], "Mine."),
-        ([ABOVE, Text("", "Mine."), Text("", "# More\n\nand more"), BELOW], "Mine.\n\n# More\n\nand more"),
+        ([ABOVE, Text("", "Mine."), Text("", "# More"), BELOW], "Mine.\n\n# More"),
         ([Text("", f"{ONE.cell}\n\nMine, below the question.")], "Mine, below the question."),
         ([Text("", f"#  {ONE.title.upper()}"), Text("", "Mine.")], "Mine."),
         ([ABOVE, STUB, BELOW, Text("", "Of the next one.")], ""),
