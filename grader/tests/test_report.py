@@ -21,7 +21,7 @@ CLASS = {
     "Ann Lee_1": (RIGHT, "Ann's words.", "More of them."),
     "Bo_2": (FLIPPED, "Bo's words.", ""),
     "Cy_3": (RIGHT.replace("kernel", "weights").replace("kh", "height"), "", ""),
-    "Di_4": (RIGHT.replace("kernel.shape", "kernel.shpae"), "Di's words.", "And more."),
+    "Di_4": (RIGHT.replace("kernel.shape", "kernel.shapes"), "Di's words.", "And more."),
     "Ed_5": (STUB, "", ""),
 }
 HEADER = 'Identifier,"Full name",Status,Grade,"Maximum Grade"\n'

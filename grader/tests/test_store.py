@@ -13,11 +13,13 @@ from cnncourse_grader.collect import Student
 from cnncourse_grader.feedback import page
 from cnncourse_grader.files import write
 from cnncourse_grader.marks import EMPTY, Grade, Mark, Written
+from cnncourse_grader.sections import SECTIONS
 from cnncourse_grader.store import Store, feedback_paths, file_name, table
 from cnncourse_grader.written import questions_of
 from submissions import SECRET
 
-from cnncourse.checks import diagnosis
+from cnncourse.checks import diagnosis, exercises
+from cnncourse.checks.chapters import ORDER
 from cnncourse.checks.notebook import read_notebook
 from cnncourse.checks.run import Outcome
 
@@ -245,3 +247,17 @@ def test_pages_go_back_under_the_names_of_the_archive(path: str, back: str) -> N
 @pytest.mark.parametrize("path", ["../03.ipynb", "/etc/03.ipynb", "a/../../03.ipynb", ""])
 def test_no_page_goes_out_of_the_archive(path: str) -> None:
     assert feedback_paths({Student("ann"): path}) == {}
+
+
+BOOK = Path(__file__).parents[2] / "book"
+
+
+def test_every_section_to_read_is_in_the_book() -> None:
+    assert set(SECTIONS) <= set(exercises())
+    missing = []
+    for name, heading in SECTIONS.items():
+        number = exercises()[name].chapter
+        page = BOOK / f"{number:02}_{ORDER[number - 1]}.md"
+        if page.exists() and f"\n## {heading}\n" not in page.read_text(encoding="utf-8"):
+            missing.append(f"{name}: {heading}")
+    assert missing == []

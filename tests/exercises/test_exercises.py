@@ -429,7 +429,8 @@ def test_tool_notices_what_is_out_of_date(workshop, capsys):
     assert tool.stale([]) == [tool.QUESTIONS]
     tool.main([])
     workshop.rename(workshop.with_name("02_other.md"))
-    assert {path.name for path in tool.stale(tool.sources())} == {"02_other.md", "01_small.ipynb"}
+    found = {path.name for path in tool.stale(tool.sources())}
+    assert found == {"02_other.md", "01_small.ipynb", "questions.json"}
 
 
 @pytest.mark.parametrize(
