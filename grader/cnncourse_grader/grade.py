@@ -116,12 +116,27 @@ def grade(options: Options) -> list[Grade]:
     _check_names(options.regrade, [*assignment.names, *(s.student.name for s in submissions)])
     warning = "" if options.protected else words.UNPROTECTED
     store = Store(options.out, assignment.digests(), warning, vars(options.limits))
-    words_asked = written.questions_of({one.chapter for one in exercises})
-    answers = written.answers_of(submissions, words_asked, options.seed)
+    questions = written.questions_of({one.chapter for one in exercises})
+    answers = written.answers_of(submissions, questions, options.seed)
     # Read before anything is written: a table with a fault changes nothing.
-    marked = written.read(options.written, answers, words_asked) if options.written else {}
+    marked = written.read(options.written, answers, questions) if options.written else {}
     store.open(options.seed, options.resume or bool(options.regrade), options.regrade)
-    store.know(submissions, options.late, words_asked)
+    store.know(submissions, options.late, questions)
+    _grade_new(options, submissions, assignment, store)
+    store.close()
+    if options.written:
+        store.merge(marked)
+    for line in (*store.write_class(answers), *store.changes()):
+        _say(line)
+    if store.grades and all(is_pending(one) for one in store.grades.values()):
+        raise EnvironmentProblemError(next(iter(store.grades.values())).status)
+    return sorted(store.grades.values(), key=lambda one: one.student)
+
+
+def _grade_new(
+    options: Options, submissions: Sequence[Submission], assignment: Assignment, store: Store
+) -> None:
+    """Grade what is not graded yet, and write the table even if that is stopped."""
     to_do = [(one, digest_of(one)) for one in submissions]
     to_do = [both for both in to_do if not store.load(both[0].student, both[1])]
     _say(f"Grading {len(to_do)} of {len(submissions)} submissions: {', '.join(assignment.names)}")
@@ -135,16 +150,6 @@ def grade(options: Options) -> list[Grade]:
             _grade_all(to_do, grade_one, store, workers)
         finally:
             store.write_table()
-    store.close()
-    if options.written:
-        store.merge(marked)
-    for line in store.write_class(answers):
-        _say(line)
-    for change in store.changes():
-        _say(change)
-    if store.grades and all(is_pending(one) for one in store.grades.values()):
-        raise EnvironmentProblemError(next(iter(store.grades.values())).status)
-    return sorted(store.grades.values(), key=lambda one: one.student)
 
 
 def _check_names(regrade: Sequence[str], known: Sequence[str]) -> None:

@@ -61,7 +61,7 @@ class Store:
         self.protection: list[str] = []
         self.late: dict[Student, str] = {}
         self.paths: dict[Student, str] = {}
-        self.seconds: dict[str, float] = {}
+        self.times: dict[str, dict] = {}
         self.questions: Sequence[Question] = ()
 
     def open(self, seed: str, resume: bool, again: Sequence[str] = ()) -> None:
@@ -115,11 +115,18 @@ class Store:
         questions : sequence of Question
             To be marked by a person.
         """
-        self.late = {s.student: late.get(s.student.id, "") or s.late for s in submissions}
+        path = self.folder / "times.json"
+        self.times = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        self.late = {
+            s.student: late.get(s.student.id, "") or s.late or self._time(s.student, "late", "")
+            for s in submissions
+        }
         self.paths = {s.student: s.path for s in submissions}
         self.questions = questions
-        times = self.folder / "seconds.json"
-        self.seconds = json.loads(times.read_text(encoding="utf-8")) if times.exists() else {}
+
+    def _time(self, student: Student, kind: str, other: object) -> object:
+        """Return what an earlier run noted of a student's time."""
+        return self.times.get(file_name(student), {}).get(kind, other)
 
     def _checked(self, path: Path, seed: str) -> dict:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -172,7 +179,7 @@ class Store:
         try:
             data = json.loads(self._path("json", student).read_text(encoding="utf-8"))
             grade = Grade.from_dict(data)
-            grade = replace(grade, seconds=self.seconds.get(file_name(student), 0.0))
+            grade = replace(grade, seconds=self._time(student, "seconds", 0.0))
         except (OSError, ValueError, KeyError, TypeError):
             return False
         self.written[student] = grade.written
@@ -236,8 +243,11 @@ class Store:
     def write_table(self) -> None:
         """Write the table of all results so far, and how long they took."""
         write(self.out, table(self.grades.values(), self.names, self.warning, self.late))
-        known = {file_name(one.student): one.seconds for one in self.grades.values()}
-        write(self.folder / "seconds.json", _as_json(known))
+        times = {
+            file_name(student): {"seconds": one.seconds, "late": self.late.get(student, "")}
+            for student, one in self.grades.items()
+        }
+        write(self.folder / "times.json", _as_json(times))
 
     def write_class(self, answers: Sequence[written.Answer]) -> list[str]:
         """Write what is about the class as a whole, and the pages to hand out; say what to know.
