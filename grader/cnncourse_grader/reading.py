@@ -15,12 +15,8 @@ from cnncourse.checks.notebook import Notebook
 from cnncourse_grader import words
 
 MOST = 5  # of one notebook
-# Two lines of the setup cell that every notebook of the course begins with.
-SETUP = re.compile(
-    r"^from importlib\.util import find_spec$|find_spec\(\"cnncourse\"\) is None and "
-    r"\"google\.colab\" in sys\.modules:$",
-    re.MULTILINE,
-)
+# What the first cell of every notebook holds, to see whether the course is installed.
+SETUP = re.compile(r'from importlib\.util import find_spec|"google\.colab" in sys\.modules')
 SIGNS = {
     re.compile(
         r"\b(?:_?threading|_thread|concurrent\.futures|multiprocessing|ThreadPool\w*|asyncio"

@@ -15,12 +15,14 @@ import torch
 from cnncourse_grader import gradescope, release, sandbox, version, words
 from cnncourse_grader.grade import EnvironmentProblemError
 from cnncourse_grader.leaks import leaks
+from cnncourse_grader.reading import worth_a_look
 from cnncourse_grader.release import LeakError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from submissions import RIGHT, SETUP, notebook
 
 from cnncourse import cli as course_cli
+from cnncourse.checks.notebook import Notebook
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "03_cross_correlation.ipynb"
@@ -48,6 +50,14 @@ def test_students_get_stubs_and_no_solution(released: Path) -> None:
     assert "x.new_zeros(h - kh + 1" not in text
     assert "Rubric" not in text
     assert "HIDDEN TESTS" not in text
+
+
+def test_what_students_get_is_not_worth_a_look(released: Path) -> None:
+    """An instructor looks at what a student wrote, not at the course's own cells."""
+    for name, text in members(released / release.STUDENTS).items():
+        if name != "README.txt":
+            cells = [cell["source"] for cell in json.loads(text)["cells"]]
+            assert worth_a_look(Notebook(name, tuple(map("".join, cells)))) == ()
 
 
 def test_instructors_get_solutions_and_sources(released: Path) -> None:

@@ -1,8 +1,8 @@
-"""A modern LeNet, and fifty pictures learned by heart."""
+"""A modern LeNet, fifty pictures learned by heart, and faults of training loops."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -191,4 +191,148 @@ OVERFIT_FIFTY = Exercise(
     ),
 )
 
-EXERCISES = (MODERN_LENET, OVERFIT_FIFTY)
+X, Y = torch.eye(8), torch.arange(8)  # eight pictures with one bright pixel each
+
+
+def _dense(weight: Tensor) -> nn.Sequential:
+    """Make a network of one dense layer with these weights, (classes, pixels), and no bias."""
+    layer = nn.Linear(*reversed(weight.shape), bias=False)
+    layer.weight.data = weight
+    return nn.Sequential(layer)
+
+
+def _sure(labels: Tensor) -> nn.Sequential:
+    """Make a network that is sure that picture k is of class ``labels[k]``."""
+    weight = torch.zeros(8, 8)
+    weight[labels, Y] = 1000
+    return _dense(weight)
+
+
+def _moved(train: Callable, model: nn.Module) -> list[bool]:
+    """Train for an epoch, and tell of each parameter whether it changed."""
+    before = [weight.detach().clone() for weight in model.parameters()]
+    train(model, (X, Y), (X, Y), 1)
+    pairs = zip(before, model.parameters(), strict=True)
+    return [not torch.equal(old, new) for old, new in pairs]
+
+
+def _moves_the_right(train: Callable) -> bool:
+    return any(_moved(train, _sure(Y)))
+
+
+def _keeps_the_wrong(train: Callable) -> bool:
+    return not any(_moved(train, _sure(Y.roll(1))))
+
+
+def _uses_old_gradients(train: Callable) -> bool:
+    model = _sure(Y)
+    model[0].weight.grad = torch.ones(8, 8)
+    return any(_moved(train, model))
+
+
+def _leaves_a_layer(train: Callable) -> bool:
+    return not all(_moved(train, nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8))))
+
+
+def _measures_with_dropout(train: Callable) -> bool:
+    model = nn.Sequential(nn.Dropout(0.9), *_sure(Y))
+    return train(model, (X, Y), (X.repeat(50, 1), Y.repeat(50)), 1) < 1
+
+
+def _reports_another_epoch(train: Callable) -> bool:
+    """Train on wrong labels: the network gets worse with every epoch, so the first is the best.
+
+    Eight more pixels speak for the right class, with 500 strengths; they are dark in training.
+    """
+    model = _dense(torch.cat([torch.zeros(8, 8), X], 1))
+    x = torch.cat([X, torch.zeros(8, 8)], 1)
+    strengths = torch.linspace(0, 5, 500).repeat_interleave(8)[:, None]
+    test = torch.cat([X.repeat(500, 1), strengths * X.repeat(500, 1)], 1), Y.repeat(500)
+    reported = train(model, (x, Y.roll(1)), test, 2)
+    return abs((model(test[0]).argmax(1) == test[1]).double().mean().item() - reported) > 1e-6
+
+
+# Fault -> an experiment that tells whether a loop has it.
+EXPERIMENTS = {
+    "labels": _moves_the_right,
+    "softmax": _keeps_the_wrong,
+    "gradients": _uses_old_gradients,
+    "layers": _leaves_a_layer,
+    "mode": _measures_with_dropout,
+    "choice": _reports_another_epoch,
+}
+# What a loop does, and how to see it.
+MISSED = {
+    "labels": "shuffles pictures and labels apart. A network that is sure and right must stay as "
+    "it is: `sure(y)`.",
+    "softmax": "applies softmax before the loss. Then a network that is sure and wrong learns "
+    "nothing from its mistakes: which one is that?",
+    "gradients": "never clears the gradients. What stands in `.grad` before the loop begins must "
+    "not matter: write something there.",
+    "layers": "trains the last layer only. Take a network with two layers, and ask of each "
+    "parameter whether it changed.",
+    "mode": "measures in training mode. Take a network that this mode changes, one with "
+    "`nn.Dropout`, and compare what is reported with what you measure.",
+    "choice": "reports the best of its epochs. Train for several, measure the network that you get "
+    "back, and compare. The best epoch may be the last: once is not enough.",
+    "nothing": "has no fault. Which of your experiments sees one, and why? A right loop leaves "
+    "gradients in `.grad`, and the network in either mode.",
+}
+TWICE = ("mode", "choice", "nothing")
+
+
+def find_fault(train: Callable) -> str:
+    """Name the first fault that an experiment shows."""
+    return next((fault for fault, shows in EXPERIMENTS.items() if shows(train)), "nothing")
+
+
+def judge_fault(named: str, train: Callable) -> str:
+    """Say which fault a loop has, and how to see it, if the answer names another."""
+    if named not in MISSED:
+        return f"The answer is {named[:30]!r}; it must be one of {', '.join(map(repr, MISSED))}."
+    fault = find_fault(train)
+    return "" if named == fault else f"The answer is {named!r}, but this loop {MISSED[fault]}"
+
+
+def loops(random: Generator) -> list[Case]:
+    """Give each loop, three of them twice: left in one mode, then in the other."""
+    kinds = [*((fault, True) for fault in MISSED), *((fault, False) for fault in TWICE)]
+    order = torch.randperm(len(kinds), generator=random).tolist()
+    return [_loop(random, *kinds[i]) for i in order]
+
+
+def _loop(random: Generator, fault: str, training: bool) -> Case:
+    """Draw a learning rate from 0.02 to 0.1 and a batch size from 2 to 5."""
+    rate, size = torch.rand(2, generator=random).tolist()
+    return Case(Call("loop", fault, round(0.02 + 0.08 * rate, 3), 2 + int(4 * size), training))
+
+
+FIND_FAULT = Exercise(
+    name="find_fault",
+    signature="find_fault(train)",
+    title="Find the fault in a training loop",
+    minutes=50,
+    difficulty="hard",
+    points=5,
+    prerequisites=("a training loop", "cross-entropy and softmax"),
+    graded="the faults named in ten loops that you do not see, with right ones among them",
+    reference=find_fault,
+    functions={"loop": given.loop},
+    cases=loops,
+    accepts=judge_fault,
+    hints=(
+        "Each fault has a small experiment of its own. Five are left: what stood in `.grad` "
+        "before? Is a sure mistake corrected? Does every layer change? What is reported of a "
+        "network with nn.Dropout? What is reported, and what does the network get that came back?",
+        "sure(y.roll(1)) is sure and wrong. A right loop changes it. With softmax before the loss "
+        "nothing comes through: at exactly 0 and 1 the slope of softmax is 0. For the gradients, "
+        "take sure(y), which must stay, and set model[0].weight.grad = torch.ones(8, 8).",
+        "nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8)) has four parameters, and each must "
+        "change. nn.Sequential(nn.Dropout(0.9), *sure(y)) is always right in evaluation mode; "
+        "hand in each picture fifty times as the test.",
+        "For the choice: 1,000 random pictures with random labels as the test, ten epochs, then "
+        "accuracy(model, *test). Is it what was reported? Try five new networks.",
+    ),
+)
+
+EXERCISES = (MODERN_LENET, OVERFIT_FIFTY, FIND_FAULT)

@@ -1,8 +1,9 @@
-"""Pictures, models to train, and a short training that shows what a model is worth."""
+"""Pictures, models to train, a short training that shows what one is worth, loops with a fault."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -141,3 +142,80 @@ def train_on(answer: Callable, model: nn.Module, x: Tensor, y: Tensor) -> tuple:
     with torch.no_grad():
         logits = model(x)
     return changed, bool(logits.isfinite().all()), logits.argmax(1)
+
+
+Pairs = tuple[Tensor, Tensor]
+
+
+class Parts(NamedTuple):
+    """What a training loop is made of."""
+
+    weights: Callable[[nn.Module], list[nn.Parameter]]
+    batches: Callable[[Tensor, Tensor, int], Iterator[Pairs]]
+    clear: Callable[[nn.Module], None]
+    loss: Callable[[Tensor, Tensor], Tensor]
+    measure: Callable[[nn.Module, Tensor, Tensor], float]
+    report: Callable[[list[float]], float]
+
+
+def _accuracy(model: nn.Module, x: Tensor, y: Tensor) -> float:
+    with torch.no_grad():
+        return (model(x).argmax(1) == y).double().mean().item()
+
+
+def _evaluated(model: nn.Module, x: Tensor, y: Tensor) -> float:
+    model.eval()
+    return _accuracy(model, x, y)
+
+
+def _together(x: Tensor, y: Tensor, size: int) -> Iterator[Pairs]:
+    for batch in torch.randperm(len(x)).split(size):
+        yield x[batch], y[batch]
+
+
+def _apart(x: Tensor, y: Tensor, size: int) -> Iterator[Pairs]:
+    orders = torch.randperm(len(x)).split(size), torch.randperm(len(y)).split(size)
+    for one, other in zip(*orders, strict=True):
+        yield x[one], y[other]
+
+
+RIGHT = Parts(
+    weights=lambda model: list(model.parameters()),
+    batches=_together,
+    clear=nn.Module.zero_grad,
+    loss=cross_entropy,
+    measure=_evaluated,
+    report=lambda accuracies: accuracies[-1],
+)
+FAULTY = {
+    "nothing": RIGHT,
+    "gradients": RIGHT._replace(clear=lambda model: None),
+    "softmax": RIGHT._replace(loss=lambda logits, y: cross_entropy(logits.softmax(1), y)),
+    "labels": RIGHT._replace(batches=_apart),
+    "layers": RIGHT._replace(weights=lambda model: list(model[-1].parameters())),
+    "mode": RIGHT._replace(measure=_accuracy),
+    "choice": RIGHT._replace(report=max),
+}
+
+
+def loop(fault: str, rate: float, batch_size: int, training: bool) -> Callable[..., float]:
+    """Return a training loop with one fault; ``fault`` may be "nothing".
+
+    The mode in which it leaves the model is ``training``: it says nothing of the fault.
+    """
+    parts = FAULTY[fault]
+
+    def train(model: nn.Module, data: Pairs, test: Pairs, epochs: int) -> float:
+        weights, accuracies = parts.weights(model), []
+        speeds = [torch.zeros_like(weight) for weight in weights]
+        for _ in range(epochs):
+            model.train()
+            for x, y in parts.batches(*data, batch_size):
+                parts.clear(model)
+                parts.loss(model(x), y).backward()
+                _descend(weights, speeds, rate)
+            accuracies.append(parts.measure(model, *test))
+        model.train(training)
+        return parts.report(accuracies)
+
+    return train

@@ -320,11 +320,286 @@ def fifty_backward_missing(model, x, y):
         optimizer.step()
 
 
+# find_fault
+
+x, y = torch.eye(8), torch.arange(8)
+many = x.repeat(50, 1), y.repeat(50)
+
+
+def accuracy(model, x, y):
+    with torch.no_grad():
+        return (model(x).argmax(1) == y).double().mean().item()
+
+
+def sure(labels):
+    layer = nn.Linear(8, 8, bias=False)
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.weight[labels, torch.arange(8)] = 1000.0
+    return nn.Sequential(layer)
+
+
+def two_layers():
+    return nn.Sequential(nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 8))
+
+
+def changes(train, model, epochs=1):
+    before = copy.deepcopy(model.state_dict())
+    train(model, (x, y), (x, y), epochs)
+    return [not torch.equal(old, model.state_dict()[name]) for name, old in before.items()]
+
+
+def mixes_labels(train):
+    return any(changes(train, sure(y)))
+
+
+def applies_softmax(train):
+    return not any(changes(train, sure(y.flip(0))))
+
+
+def keeps_gradients(train):
+    model = two_layers()
+    for weight in model.parameters():
+        weight.grad = torch.full_like(weight, torch.nan)
+    train(model, (x, y), (x, y), 1)
+    return any(weight.isnan().any() for weight in model.parameters())
+
+
+def skips_layers(train):
+    return not all(changes(train, two_layers()))
+
+
+def drops_when_measuring(train):
+    model = nn.Sequential(nn.Dropout(0.5), *sure(y))
+    reported = train(model, (x, y), many, 1)
+    return reported != accuracy(model.eval(), *many)
+
+
+def reports_the_best(train, tries=5, epochs=10):
+    for _ in range(tries):
+        model = nn.Sequential(nn.Linear(8, 8))
+        test = torch.randn(1000, 8), torch.randint(8, (1000,))
+        if train(model, (x, y), test, epochs) != accuracy(model, *test):
+            return True
+    return False
+
+
+EXPERIMENTS = {
+    "mode": drops_when_measuring,
+    "layers": skips_layers,
+    "gradients": keeps_gradients,
+    "softmax": applies_softmax,
+    "labels": mixes_labels,
+    "choice": reports_the_best,
+}
+
+
+def first_of(experiments, train):
+    for fault, shows in experiments.items():
+        if shows(train):
+            return fault
+    return "nothing"
+
+
+def fault_by_experiments(train):
+    return first_of(EXPERIMENTS, train)
+
+
+class Spy(nn.Module):
+    """Note what passes: the mode, the pictures, and the gradient that comes back."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def forward(self, logits):
+        if logits.requires_grad:
+            logits = logits.clone()
+            logits.register_hook(lambda g: self.seen.append((logits.detach(), g)))
+        else:
+            self.measured_in = self.training
+        return logits
+
+
+class SpiedLinear(nn.Linear):
+    def __init__(self):
+        super().__init__(8, 8)
+        self.spy = Spy()
+
+    def forward(self, x):
+        return self.spy(super().forward(x))
+
+
+def fault_by_spying(train):
+    # Every picture is black and of class 3, so labels need pictures of their own.
+    model = nn.Sequential(nn.Linear(8, 8), SpiedLinear())
+    start = copy.deepcopy(model.state_dict())
+    train(model, (torch.zeros(40, 8), torch.full((40,), 3)), (x, y), 1)
+    if model[-1].spy.measured_in:
+        return "mode"
+    logits, gradient = model[-1].spy.seen[0]
+    by_hand = (logits.softmax(1) - F.one_hot(torch.tensor(3), 8)) / len(logits)
+    if not torch.allclose(gradient, by_hand, atol=1e-6):
+        return "softmax"
+    if torch.equal(start["0.bias"], model[0].bias):
+        return "layers"
+    # The last batch alone gives less than this: a mean of differences of probabilities.
+    if model[-1].bias.grad.abs().max() > 1:
+        return "gradients"
+    if mixes_labels(train):
+        return "labels"
+    return "choice" if reports_the_best(train) else "nothing"
+
+
+def fault_by_heart(train):
+    """Ask for the labels last: what cannot learn eight pictures by heart mixes them up."""
+    others = {fault: shows for fault, shows in EXPERIMENTS.items() if fault != "labels"}
+    if (found := first_of(others, train)) != "nothing":
+        return found
+    model = nn.Sequential(nn.Linear(8, 8))
+    train(model, (x, y), (x, y), 60)
+    return "nothing" if accuracy(model, x, y) == 1 else "labels"
+
+
+def trained(train, model, seed, labels=y):
+    torch.manual_seed(seed)
+    reported = train(model, (x, labels), (x, labels), 3)
+    return reported, [weight.detach() for weight in model.parameters()]
+
+
+def fault_by_repetition(train):
+    """Train twice from one seed; between the two runs one thing differs."""
+    torch.manual_seed(0)
+    first = two_layers()
+    second = copy.deepcopy(first)
+    second[0].weight.grad = torch.rand(6, 8)
+    second[2].weight.grad = torch.rand(8, 6)
+    pairs = zip(trained(train, first, 1)[1], trained(train, second, 1)[1], strict=True)
+    if not all(torch.equal(*pair) for pair in pairs):
+        return "gradients"
+    rest = {f: shows for f, shows in EXPERIMENTS.items() if f not in ("gradients", "mode")}
+    if (found := first_of(rest, train)) != "nothing":
+        return found
+    model = nn.Sequential(*sure(y), nn.Dropout(1.0), nn.Linear(8, 8))
+    with torch.no_grad():
+        model[2].weight.copy_(torch.eye(8))
+        model[2].bias.zero_()
+    return "mode" if train(model, (x, y), (x, y), 1) < 0.5 else "nothing"
+
+
+def without(fault, **others):
+    return {name: shows for name, shows in EXPERIMENTS.items() if name != fault} | others
+
+
+def fault_none(train):
+    return "nothing"
+
+
+def fault_other_words(train):
+    found = fault_by_experiments(train)
+    return {"gradients": "zero_grad"}.get(found, found)
+
+
+def fault_no_return(train):
+    first_of(EXPERIMENTS, train)
+
+
+def fault_no_softmax(train):
+    """The same network for both: a softmax leaves what is sure and right as it is, too."""
+
+    def shows(train):
+        return any(changes(train, sure(y)))
+
+    return first_of(without("softmax", softmax=shows), train)
+
+
+def fault_any_layer(train):
+    return first_of(without("layers", layers=lambda t: not any(changes(t, two_layers()))), train)
+
+
+def fault_mode_left_behind(train):
+    def shows(train):
+        model = nn.Sequential(nn.Linear(8, 8))
+        train(model, (x, y), (x, y), 1)
+        return model.training
+
+    return first_of(without("mode", mode=shows), train)
+
+
+def fault_evaluation_left_behind(train):
+    def shows(train):
+        model = nn.Sequential(nn.Linear(8, 8))
+        train(model, (x, y), (x, y), 1)
+        return not model.training
+
+    return first_of(without("mode", mode=shows), train)
+
+
+def fault_mode_without_dropout(train):
+    def shows(train):
+        model = two_layers()
+        return train(model, (x, y), (x, y), 1) != accuracy(model.eval(), x, y)
+
+    return first_of(without("mode", mode=shows), train)
+
+
+def fault_one_epoch(train):
+    return first_of(without("choice", choice=lambda t: reports_the_best(t, epochs=1)), train)
+
+
+def fault_gradient_there(train):
+    def shows(train):
+        model = two_layers()
+        train(model, (x, y), (x, y), 1)
+        return model[0].weight.grad is not None
+
+    return first_of(without("gradients", gradients=shows), train)
+
+
+def fault_by_accuracy(train):
+    model = two_layers()
+    reported = train(model, (x, y), (x, y), 20)
+    return "labels" if reported < 0.3 else "softmax" if reported < 0.6 else "nothing"
+
+
+def plain_loop(model, data, epochs, spoil):
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(epochs):
+        for batch in torch.randperm(len(data[0])).split(10):
+            optimizer.zero_grad()
+            logits = model(data[0][batch])
+            if spoil == "softmax":
+                logits = logits.softmax(1)
+            F.cross_entropy(logits, data[1][batch]).backward()
+            optimizer.step()
+
+
+def fault_own_loop(train):
+    """Compare with loops of one's own, weight for weight."""
+    for fault in ("nothing", "softmax"):
+        torch.manual_seed(0)
+        one = two_layers()
+        other = copy.deepcopy(one)
+        torch.manual_seed(1)
+        train(one, (x, y), (x, y), 1)
+        torch.manual_seed(1)
+        plain_loop(other, (x, y), 1, fault)
+        if torch.allclose(one[0].weight, other[0].weight):
+            return fault
+    return "labels"
+
+
+def fault_crash(train):
+    model = nn.Sequential(nn.Linear(8, 8))
+    return "nothing" if train(model, x, y, 1) > 0 else "labels"
+
+
 RIGHT = {
     "modern_lenet": [
         *(model_sequential, model_class, model_by_hand, model_batch_norm, model_lazy),
     ],
     "overfit_fifty": [fifty_adam, fifty_until_right, fifty_batches, fifty_by_hand, fifty_fit],
+    "find_fault": [fault_by_experiments, fault_by_spying, fault_by_heart, fault_by_repetition],
 }
 
 WRONG = {
@@ -359,5 +634,20 @@ WRONG = {
         (fifty_leaps, "steps are too large"),
         (fifty_labels_lost, "`y` was changed in place"),
         (fifty_backward_missing, "stopped with AttributeError"),
+    ],
+    "find_fault": [
+        (fault_none, "The answer is 'nothing', but this loop"),
+        (fault_other_words, "'zero_grad'; it must be one of 'labels'"),
+        (fault_no_return, "`return` missing"),
+        (fault_no_softmax, "applies softmax before the loss"),
+        (fault_any_layer, "trains the last layer only"),
+        (fault_mode_left_behind, "but this loop"),
+        (fault_evaluation_left_behind, "but this loop"),
+        (fault_mode_without_dropout, "measures in training mode"),
+        (fault_one_epoch, "reports the best of its epochs"),
+        (fault_gradient_there, "'gradients', but this loop"),
+        (fault_by_accuracy, "but this loop"),
+        (fault_own_loop, "but this loop"),
+        (fault_crash, "stopped with"),
     ],
 }
