@@ -15,10 +15,10 @@ EXPERIMENTS ?=
 SINCE ?=
 START := $(shell date +%s)
 
-.PHONY: help book lint check test lab notebooks claims exercises mutants record bench lock repository clean
+.PHONY: help book lint check test test-grading test-colab lab notebooks claims exercises mutants record bench lock repository clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 book: $(VENV)/ready ## build the site into _build/html
 	$(BIN)/jupyter-book build . -n -W --keep-going
@@ -38,8 +38,17 @@ test: lint book ## lint, package tests, every notebook, the book's guards, the s
 	@# nbval asks coverage for data before there is any, a warning and so an error: notebooks run apart.
 	$(ONE_THREAD) $(BIN)/python -m pytest book --numprocesses logical --dist loadfile
 	$(ONE_THREAD) $(BIN)/python -m pytest tests cnncourse grader --numprocesses logical \
-		--dist loadfile --no-loadscope-reorder --durations 10 --cov
+		-m "not grading and not colab" --dist loadfile --no-loadscope-reorder --durations 10 \
+		--cov=cnncourse
 	@echo "make test took $$(($$(date +%s) - $(START))) s"
+
+test-grading: $(VENV)/ready ## the grader as a whole, with the slow tests that `make test` leaves out
+	$(ONE_THREAD) $(BIN)/python -m pytest grader tests/book/test_nbgrader.py --numprocesses logical \
+		--dist loadfile --no-loadscope-reorder --durations 10 --cov=cnncourse_grader
+	@echo "make test-grading took $$(($$(date +%s) - $(START))) s"
+
+test-colab: $(VENV)/ready ## the setup cell in Colab's versions, 1.6 GB the first time
+	$(ONE_THREAD) $(BIN)/python -m pytest tests/book/test_colab.py -m colab
 
 lab: $(VENV)/ready ## open the learners' notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=. --LabApp.default_url=/lab/tree/learn

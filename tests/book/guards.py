@@ -15,15 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, Locator, Page
 
-from tests.book.visits import CONFIG, DESKTOP, NOTEBOOKS, ROOT, Visit, visiting
+from tests.book.visits import CONFIG, DESKTOP, NOTEBOOKS, ROOT, Contents, Visit, visiting
 
 SMALL_PHONE = {"width": 360, "height": 740}
 PHONE = {"width": 390, "height": 844}
 PAPER = {"width": 650, "height": 950}
-COLOURS = ("color-contrast", "link-in-text-block")  # the rules of axe-core that a scheme decides
+# Rules of axe-core: those that a scheme decides, and one that a width decides.
+COLOURS, SCROLLABLE = ("color-contrast", "link-in-text-block"), "scrollable-region-focusable"
 TEXT = {".html", ".css", ".js", ".svg"}
 
 # ---------------------------------------------------------------------------------------------
@@ -32,7 +33,7 @@ TEXT = {".html", ".css", ".js", ".svg"}
 
 def find_console_errors(visit: Visit) -> list[str]:
     """Errors in the console, scripts that failed, files of the site that are missing."""
-    stopped = "net::ERR_FAILED"  # a request to another host: the next guard reports it
+    stopped = "net::ERR_NAME_NOT_RESOLVED"  # a request to another host: the next guard reports it
     return [error for error in visit.errors if stopped not in error]
 
 
@@ -153,45 +154,42 @@ def tracked_files() -> frozenset[str]:
 def find_cut_content_on_a_phone(visit: Visit) -> list[str]:
     """Code and errors that do not wrap, tables of results and figures that must be scrolled."""
     wrapping = "article :is(.cell_input, .traceback, .highlight-python) pre"
-    with window(visit.page, PHONE):
-        return scrolling(visit.page, f"{wrapping}, article :is(.output.text_html, figure)")
+    return scrolling(visit.page, f"{wrapping}, article :is(.output.text_html, figure)")
 
 
 def find_cut_content_on_paper(visit: Visit) -> list[str]:
     """Boxes that would have to be scrolled, and code that runs over its box."""
     wide = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"
-    with printed(visit.page) as page:
-        boxes = scrolling(page, "article :is(pre, .output, div.math, table)")
-        return boxes + page.locator("article pre").evaluate_all(wide)
+    boxes = scrolling(visit.page, "article :is(pre, .output, div.math, table)")
+    return boxes + visit.page.locator("article pre").evaluate_all(wide)
 
 
 def find_controls_on_paper(visit: Visit) -> list[str]:
     """Menus and buttons that are of no use on paper; a page without its title, or a dark one."""
     menus = "#jb-print-toc, #pst-primary-sidebar, #pst-secondary-sidebar, .prev-next-footer"
-    with printed(visit.page) as page:
-        found = page.locator(f"{menus}, article :is(.copybtn, .headerlink, button)").evaluate_all(
-            """all => all.filter(
-                e => e.offsetWidth && e.checkVisibility({visibilityProperty: true})
-            ).map(e => e.outerHTML.slice(0, 160))"""
-        )
-        theme = page.evaluate("document.documentElement.dataset.theme")
-        found += [] if page.locator("article h1").is_visible() else ["no title"]
-        return found + ([] if theme == "light" else [f"printed in the scheme {theme}"])
+    page = visit.page
+    found = page.locator(f"{menus}, article :is(.copybtn, .headerlink, button)").evaluate_all(
+        """all => all.filter(
+            e => e.offsetWidth && e.checkVisibility({visibilityProperty: true})
+        ).map(e => e.outerHTML.slice(0, 160))"""
+    )
+    theme = page.evaluate("document.documentElement.dataset.theme")
+    found += [] if page.locator("article h1").is_visible() else ["no title"]
+    return found + ([] if theme == "light" else [f"printed in the scheme {theme}"])
 
 
 def find_answers_lost_on_paper(visit: Visit) -> list[str]:
-    """Answers that do not stand at the end under a name; what stays closed, or changed."""
-    before = contents(visit.page)
-    answers = visit.page.locator("article details").evaluate_all(
-        """all => all.filter(e => /^answer/i.test(e.querySelector("summary").textContent.trim()))
-            .map(e => e.querySelector(".sd-summary-content").textContent)"""
-    )
-    with printed(visit.page) as page:
-        closed = page.locator("article details:not([open])").all_text_contents()
-        found = [f"closed on paper: {squeezed(text)[:80]}" for text in closed]
-        if answers:
-            found += misplaced(answers, page.locator("article > section").last)
-    return found + ([] if contents(visit.page) == before else ["printing changed the page"])
+    """Answers that do not stand at the end under a name; what stays closed."""
+    closed = visit.page.locator("article details:not([open])").all_text_contents()
+    found = [f"closed on paper: {squeezed(text)[:80]}" for text in closed]
+    if not visit.before.answers:
+        return found
+    return found + misplaced(visit.before.answers, visit.page.locator("article > section").last)
+
+
+def find_traces_of_printing(visit: Visit) -> list[str]:
+    """A page that is another one after it was printed."""
+    return [] if contents(visit.page) == visit.before else ["printing changed the page"]
 
 
 def misplaced(answers: list[str], end: Locator) -> list[str]:
@@ -209,10 +207,14 @@ def squeezed(text: str) -> str:
     return " ".join(text.split())
 
 
-def contents(page: Page) -> tuple[str, list[bool]]:
-    """Read the whole text, and what of it is open."""
+def contents(page: Page) -> Contents:
+    """Read the whole text, what of it is open, and the answers."""
     opened = page.locator("article details").evaluate_all("all => all.map(one => one.open)")
-    return page.locator("article").text_content(), opened
+    answers = page.locator("article details").evaluate_all(
+        """all => all.filter(e => /^answer/i.test(e.querySelector("summary").textContent.trim()))
+            .map(e => e.querySelector(".sd-summary-content").textContent)"""
+    )
+    return Contents(page.locator("article").text_content(), opened, answers)
 
 
 def scrolling(page: Page, boxes: str) -> list[str]:
@@ -254,40 +256,81 @@ def wait_for_theme(page: Page, scheme: str) -> None:
 
 
 # ---------------------------------------------------------------------------------------------
-# With everything folded out; after these, the page is no longer as it was
+# With everything folded out; after the last, the page is no longer as it was
 
 
 def find_trouble_on_a_small_phone(visit: Visit) -> list[str]:
     """Elements wider than a window of 360 px, and boxes that scroll but take no keyboard focus."""
-    unfold(visit.page)
-    with window(visit.page, SMALL_PHONE) as page:
-        too_wide = page.evaluate(
-            """() => {
-                const page = document.scrollingElement;
-                const boxed = e => e && e !== page && e !== document.body
-                    && (getComputedStyle(e).overflowX !== "visible" || boxed(e.parentElement));
-                const wide = [...document.querySelectorAll("article *")].filter(
-                    e => e.getBoundingClientRect().right > innerWidth + 1
-                        && !boxed(e.parentElement));
-                const names = wide.slice(0, 3).map(e => `too wide: ${e.outerHTML.slice(0, 160)}`);
-                if (page.scrollWidth > page.clientWidth) names.push(`page: ${page.scrollWidth} px`);
-                return names;
-            }"""
-        )
-        return too_wide + violations_in(page, "light", "scrollable-region-focusable")
+    too_wide = visit.page.evaluate(
+        """() => {
+            const page = document.scrollingElement;
+            const boxed = e => e && e !== page && e !== document.body
+                && (getComputedStyle(e).overflowX !== "visible" || boxed(e.parentElement));
+            const wide = [...document.querySelectorAll("article *")].filter(
+                e => e.getBoundingClientRect().right > innerWidth + 1
+                    && !boxed(e.parentElement));
+            const names = wide.slice(0, 3).map(e => `too wide: ${e.outerHTML.slice(0, 160)}`);
+            if (page.scrollWidth > page.clientWidth) names.push(`page: ${page.scrollWidth} px`);
+            return names;
+        }"""
+    )
+    return too_wide + violations_in(visit.page, "light", SCROLLABLE)
 
 
 def find_violations(visit: Visit) -> list[str]:
     """Violations of axe-core's rules in light, and of those about colours in dark."""
-    unfold(visit.page)
-    keep_one_token_of_each_kind(visit.page)
-    return in_both_schemes(visit.page)
+    page = visit.page
+    found = violations_in(page, "light", SCROLLABLE)
+    for scheme in ("light", "dark"):
+        set_scheme(page, scheme)
+        page.evaluate(NOTE_LOOKS)
+    page.evaluate(THIN_OUT)
+    return found + in_both_schemes(page)
+
+
+# A chapter has thousands of texts, and axe-core takes a millisecond for the contrast of each. Texts
+# that look alike have the same: alike, in both schemes, in colour and size, in their classes and
+# those around them, and in all that lies behind. Of a single letter axe-core does not judge. What
+# other rules read stays: names of links and buttons, headings, the text around a link.
+NOTE_LOOKS = """() => {
+    const behind = new Map([[null, ""]]);
+    const ground = e => {
+        if (behind.has(e)) return behind.get(e);
+        const {backgroundColor, backgroundImage, opacity, filter, position} = getComputedStyle(e);
+        const own = [backgroundColor, backgroundImage, opacity, filter, position];
+        behind.set(e, [ground(e.parentElement), e.tagName, e.className, ...own].join());
+        return behind.get(e);
+    };
+    const look = (e, text) => {
+        const {color, fontSize, fontWeight, textShadow} = getComputedStyle(e);
+        return [color, fontSize, fontWeight, textShadow, text.length > 1, ground(e)].join();
+    };
+    window.looks ??= new Map();
+    for (const e of document.body.querySelectorAll("*")) {
+        const own = [...e.childNodes].filter(node => node.nodeType === Node.TEXT_NODE);
+        const text = own.map(node => node.data.trim()).join("");
+        if (!text || !e.checkVisibility({visibilityProperty: true})) continue;
+        looks.set(e, (looks.get(e) ?? "") + look(e, text));
+    }
+}"""
+THIN_OUT = """() => {
+    const seen = new Set();
+    const read = "a, button, label, summary, th, [role=heading], h1, h2, h3, h4, h5, h6";
+    const isRead = e => e.closest(read) || e.querySelector("a");
+    for (const [e, look] of looks) {
+        if (seen.has(look) && !isRead(e)) {
+            e.childNodes.forEach(n => { if (n.nodeType === Node.TEXT_NODE) n.data = ""; });
+            if (!e.children.length && e.matches(".highlight span, math *")) e.remove();
+        }
+        seen.add(look);
+    }
+}"""
 
 
 def in_both_schemes(page: Page, part: str = "html") -> list[str]:
     """Run axe-core on a part of the page in light, and its rules about colours in dark."""
-    light = violations_in(page, "light", part=part)
-    return light + violations_in(page, "dark", *COLOURS, part=part)
+    dark = violations_in(page, "dark", *COLOURS, part=part)
+    return dark + violations_in(page, "light", part=part)
 
 
 def unfold(page: Page) -> None:
@@ -300,38 +343,27 @@ def unfold(page: Page) -> None:
     )
 
 
-def keep_one_token_of_each_kind(page: Page) -> None:
-    """Write all but the first of the code tokens with the same classes, up to the root, as text.
-
-    Equal classes have equal colours. A chapter has thousands of tokens, and axe-core would look at
-    each of them.
-    """
-    page.evaluate(
-        """() => {
-            const style = element => element.className + element.getAttribute("style");
-            const kind = element => element && [style(element), kind(element.parentElement)].join();
-            const seen = new Set();
-            for (const token of document.querySelectorAll(".highlight span")) {
-                const one = kind(token);
-                if (seen.has(one)) token.replaceWith(...token.childNodes);
-                seen.add(one);
-            }
-        }"""
-    )
-
-
 def violations_in(page: Page, scheme: str, *rules: str, part: str = "html") -> list[str]:
     """Run axe-core in one colour scheme: all rules or the named ones, on a part of the page."""
-    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    wait_for_theme(page, scheme)
+    set_scheme(page, scheme)
     # Without `preload: false` axe-core fetches style sheets again, from addresses it gets wrong.
     options = {"resultTypes": ["violations"], "preload": False}
     if rules:
-        options["runOnly"] = list(rules)
-    found = Axe().run(page, part, options).response["violations"]
+        options["runOnly"] = rules
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
+    run = "([part, options]) => axe.run(part, options).then(found => found.violations)"
     return [
-        f"{scheme}: {rule['id']}: {node['html'][:160]}" for rule in found for node in rule["nodes"]
+        f"{scheme}: {rule['id']}: {node['html'][:160]}"
+        for rule in page.evaluate(run, [part, options])
+        for node in rule["nodes"]
     ]
+
+
+def set_scheme(page: Page, scheme: str) -> None:
+    """Ask for a colour scheme as a reader's system does, and wait until the page has followed."""
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    wait_for_theme(page, scheme)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -339,20 +371,30 @@ def violations_in(page: Page, scheme: str, *rules: str, part: str = "html") -> l
 
 
 Guard = Callable[[Visit], list[str]]
-# The first two look at what happened while the page loaded, the last two change it.
-GUARDS: list[Guard] = [
+AS_LOADED: list[Guard] = [
     find_console_errors,
     find_foreign_requests,
     find_broken_formulas,
     find_images_without_words,
     find_broken_links,
     find_wrong_launch_links,
-    find_cut_content_on_a_phone,
+]
+ON_A_PHONE: list[Guard] = [find_cut_content_on_a_phone]
+ON_PAPER: list[Guard] = [
     find_cut_content_on_paper,
     find_controls_on_paper,
     find_answers_lost_on_paper,
-    find_trouble_on_a_small_phone,
-    find_violations,
+]
+AFTER_PRINTING: list[Guard] = [find_traces_of_printing]
+UNFOLDED_ON_A_SMALL_PHONE: list[Guard] = [find_trouble_on_a_small_phone]
+UNFOLDED: list[Guard] = [find_violations]
+GUARDS = [
+    *AS_LOADED,
+    *ON_A_PHONE,
+    *ON_PAPER,
+    *AFTER_PRINTING,
+    *UNFOLDED_ON_A_SMALL_PHONE,
+    *UNFOLDED,
 ]
 
 
@@ -365,11 +407,36 @@ class Findings:
 
 
 def collect(browser: Browser, directory: Path, name: str) -> Findings:
-    """Visit a page once."""
+    """Visit a page once, and lay it out once for each of the ways to look at it."""
     with visiting(browser, directory, name) as visit:
-        files = files_of(visit)
-        scroll_through(visit)
-        return Findings({guard: guard(visit) for guard in GUARDS}, files)
+        files, found = files_of(visit), {}
+
+        def look(guards: list[Guard]) -> None:
+            found.update({guard: guard(visit) for guard in guards})
+
+        fetch_figures(visit.page)
+        visit.before = contents(visit.page)
+        look(AS_LOADED)
+        with window(visit.page, PHONE):
+            look(ON_A_PHONE)
+        with printed(visit.page):
+            look(ON_PAPER)
+        look(AFTER_PRINTING)
+        unfold(visit.page)
+        with window(visit.page, SMALL_PHONE):
+            look(UNFOLDED_ON_A_SMALL_PHONE)
+        look(UNFOLDED)
+        return Findings(found, files)
+
+
+def fetch_figures(page: Page) -> None:
+    """Fetch the figures further down too."""
+    page.evaluate(
+        """async () => {
+            for (const image of document.images) image.loading = "eager";
+            await Promise.allSettled([...document.images].map(image => image.decode()));
+        }"""
+    )
 
 
 def files_of(visit: Visit) -> set[Path]:
@@ -379,19 +446,6 @@ def files_of(visit: Visit) -> set[Path]:
     )
     own = [unquote(urlsplit(url).path) for url in [visit.page.url, *names] if visit.base in url]
     return {visit.directory / path.lstrip("/") for path in own}
-
-
-def scroll_through(visit: Visit) -> None:
-    """Go down a page as a reader does, so that every figure is fetched."""
-    visit.page.evaluate(
-        """async () => {
-            for (let y = 0; y < document.body.scrollHeight; y += 600) {
-                scrollTo(0, y);
-                await new Promise(requestAnimationFrame);
-            }
-            await Promise.allSettled([...document.images].map(image => image.decode()));
-        }"""
-    )
 
 
 def weight(files: set[Path]) -> int:

@@ -8,6 +8,8 @@ between runs (1.6 GB). Two things differ from Colab: torch is 2.13.0 for the CPU
 2.11.0 with CUDA 12.8 brings several gigabytes, and Python is the one that runs the tests. What that
 leaves open, Python 3.13 and torch 2.11.0, is checked on the metadata. The repository is this
 working tree, served from a file: the package index is the only network it needs.
+
+`make test-colab` runs what needs this environment, `make test` the rest.
 """
 
 from __future__ import annotations
@@ -66,6 +68,7 @@ from cnncourse.reference import d2l
 print(len(load_fashion_mnist().test.labels), len(load_mnist().test.labels), d2l.LeNet.__name__)"""
 
 pytestmark = pytest.mark.timeout(1800)
+in_colab = pytest.mark.colab
 
 
 class Run(NamedTuple):
@@ -243,11 +246,13 @@ def find_errors(run):
     ]
 
 
+@in_colab
 def test_environment_has_the_versions_of_colab(colab):
     installed = packages(colab)
     assert {name: installed[name] for name in PINNED} == PINNED
 
 
+@in_colab
 def test_setup_cell_installs_nothing_outside_colab_and_says_what_to_install(runs):
     run = runs["outside"]
     (output,) = run.cells[0].outputs
@@ -259,18 +264,21 @@ def test_setup_cell_installs_nothing_outside_colab_and_says_what_to_install(runs
     assert "cnncourse" not in run.after
 
 
+@in_colab
 def test_setup_cell_adds_the_course_and_replaces_nothing(runs):
     run = runs["first"]
     assert set(run.after) - set(run.before) == ADDED
     assert {name: run.after.get(name) for name in run.before} == run.before
 
 
+@in_colab
 def test_a_notebook_and_the_imports_of_all_work_after_the_setup_cell(runs):
     run = runs["first"]
     assert find_errors(run) == []
     assert run.cells[-1].outputs[0].text == "10000 10000 LeNet\n"
 
 
+@in_colab
 def test_setup_cell_installs_every_file_of_the_package(runs, served, colab):
     source, installed = served / "cnncourse", site_packages(colab) / "cnncourse"
     wanted = {path.relative_to(source) for path in source.rglob("*") if path.is_file()}
@@ -278,6 +286,7 @@ def test_setup_cell_installs_every_file_of_the_package(runs, served, colab):
     assert wanted - there == set()
 
 
+@in_colab
 def test_setup_cell_does_nothing_the_second_time(runs):
     run = runs["again"]
     assert [cell.outputs for cell in run.cells] == [[], []]
@@ -320,6 +329,7 @@ def test_package_accepts_the_python_of_colab():
     assert SpecifierSet(project()["requires-python"]).contains(COLAB_PYTHON)
 
 
+@in_colab
 def test_every_need_but_torch_has_a_wheel_for_the_python_of_colab(colab, tmp_path):
     needs = [need for need in project()["dependencies"] if Requirement(need).name != "torch"]
     target = ("--python-version", COLAB_PYTHON, "--only-binary", ":all:", "--target", str(tmp_path))

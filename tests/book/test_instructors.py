@@ -18,7 +18,7 @@ from tools.notebooks import chapters
 
 PAGES = sorted((ROOT / "book/instructors").glob("*.md"))
 SYLLABUS = (ROOT / "book/instructors/syllabus.md").read_text("utf-8")
-TARGETS = re.findall(r"(?m)^([a-z]+):.*## ", (ROOT / "Makefile").read_text("utf-8"))
+TARGETS = re.findall(r"(?m)^([a-z-]+):.*## ", (ROOT / "Makefile").read_text("utf-8"))
 BLOCK = re.compile(r"(?ms)^ *```(?:sh|yaml)\n(.*?)^ *```")
 INLINE = re.compile(r"`((?:cnncourse|make|nbgrader) [^`\n]+)`")
 CALL = re.compile(r"(?m)^\s*(?:- run: )?((?:cnncourse|make|nbgrader) .*)$")

@@ -19,6 +19,8 @@ import pytest
 
 from tools.exercises import ROOT, instructor_version
 
+pytestmark = pytest.mark.grading
+
 SOURCE = ROOT / "exercises/03_cross_correlation.md"
 PAGE = ROOT / "book/instructors/assign.md"
 NAME = f"{SOURCE.stem}.ipynb"

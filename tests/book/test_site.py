@@ -28,6 +28,7 @@ from tests.book.guards import (
     find_cut_content_on_paper,
     find_foreign_requests,
     find_images_without_words,
+    find_traces_of_printing,
     find_trouble_on_a_small_phone,
     find_violations,
     find_wrong_launch_links,
@@ -149,6 +150,12 @@ DAMAGES: dict[str, tuple[Guard, str, str]] = {
         "press here",
     ),
     "answer without a name": (find_answers_lost_on_paper, NAMELESS, "1 answers, 0 names"),
+    "trace of printing": (
+        find_traces_of_printing,
+        "<script>addEventListener('afterprint', () => document.querySelector('article').append(1))"
+        "</script>",
+        "printing changed",
+    ),
     "wide element": (
         find_trouble_on_a_small_phone,
         '<div style="width: 900px">a wide box</div>',

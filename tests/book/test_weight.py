@@ -9,9 +9,9 @@ from pathlib import Path
 import pydata_sphinx_theme
 import pytest
 from fontTools.ttLib import TTFont
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
-from tests.book.guards import files_of, scroll_through, weight
+from tests.book.guards import files_of, wait_for_theme, weight
 from tests.book.test_site import FIRST
 from tests.book.visits import LANDING, NOTEBOOKS, SITE, damage, visiting
 from tools.pages.weight import characters_of_formulas, written_pages
@@ -31,9 +31,22 @@ def test_budget_sees_a_heavy_script(browser: Browser, tmp_path) -> None:
 def test_figures_further_down_are_fetched_when_a_reader_comes_near(browser: Browser) -> None:
     with visiting(browser, SITE, "book/08_lenet") as visit:
         opened = files_of(visit)
-        scroll_through(visit)
+        scroll_through(visit.page)
         followed = files_of(visit) - opened
     assert len([file for file in followed if file.suffix == ".webp"]) > 5
+
+
+def scroll_through(page: Page) -> None:
+    """Go down a page as a reader does."""
+    page.evaluate(
+        """async () => {
+            for (let y = 0; y < document.body.scrollHeight; y += 600) {
+                scrollTo(0, y);
+                await new Promise(requestAnimationFrame);
+            }
+            await Promise.allSettled([...document.images].map(image => image.decode()));
+        }"""
+    )
 
 
 def test_no_figure_is_heavy() -> None:
@@ -75,8 +88,11 @@ LOOKS = """() => {
     const kinds = ["display", "position", "color", "background-color", "font", "margin", "padding",
         "border", "width", "height", "opacity", "visibility", "overflow", "text-decoration", "gap",
         "flex", "grid-template-columns", "list-style", "z-index", "transform", "white-space"];
-    const read = (e, part) => kinds.map(kind => getComputedStyle(e, part)[kind]).join("|")
-        + getComputedStyle(e, part).content;
+    const read = (e, part) => {
+        const style = getComputedStyle(e, part);
+        if (part && style.content === "none") return "";
+        return [...kinds.map(kind => style[kind]), style.content].join("|");
+    };
     return [...document.querySelectorAll("body, body *")].map(e =>
         e.tagName + "." + e.className + " " + read(e) + read(e, "::before") + read(e, "::after"));
 }"""
@@ -87,30 +103,28 @@ SETTINGS = [
 ]
 
 
-def looks(browser: Browser, name: str, width: int, styles: str | None) -> list[list[str]]:
-    """Read how every element of a page looks, perhaps with other styles of the theme."""
-    with visiting(browser, SITE, name) as visit:
-        if styles is not None:
-            answer = {"body": styles, "content_type": "text/css"}
-            visit.page.route("**/pydata-sphinx-theme.css", lambda route: route.fulfill(**answer))
-            visit.page.reload(wait_until="load")
-        visit.page.add_style_tag(content="* { transition: none !important }")
-        visit.page.set_viewport_size({"width": width, "height": 800})
-        found = []
-        for setting in SETTINGS:
-            visit.page.emulate_media(reduced_motion="reduce", **setting)
-            scheme = setting["color_scheme"]
-            ready = "scheme => document.documentElement.dataset.theme === scheme"
-            visit.page.wait_for_function(ready, arg=scheme)
-            found.append(visit.page.evaluate(LOOKS))
-        return found
+def looks(page: Page, width: int) -> list[str]:
+    """Read how every element of a page looks, on a screen in both schemes and on paper."""
+    page.add_style_tag(content="* { transition: none !important }")
+    page.set_viewport_size({"width": width, "height": 800})
+    found = []
+    for setting in SETTINGS:
+        page.emulate_media(reduced_motion="reduce", **setting)
+        wait_for_theme(page, setting["color_scheme"])
+        page.evaluate("() => document.fonts.ready.then(() => null)")
+        found += page.evaluate(LOOKS)
+    return found
 
 
 def differences(browser: Browser, name: str, width: int, styles: str) -> list[tuple[str, str]]:
     """List the elements that look different with these styles of the theme."""
-    ours = looks(browser, name, width, None)
-    theirs = looks(browser, name, width, styles)
-    pairs = [pair for a, b in zip(ours, theirs, strict=True) for pair in zip(a, b, strict=True)]
+    theirs = {"body": styles, "content_type": "text/css"}
+    with visiting(browser, SITE, name) as visit:
+        ours = looks(visit.page, width)
+        visit.page.route("**/pydata-sphinx-theme.css*", lambda route: route.fulfill(**theirs))
+        visit.page.reload(wait_until="load")
+        pairs = zip(ours, looks(visit.page, width), strict=True)
+        visit.page.unroute_all()
     return [(one, other) for one, other in pairs if one != other]
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.server
-import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Browser, Page, Request, Response
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 ROOT = Path(__file__).parents[2]
@@ -26,15 +26,34 @@ DESKTOP = {"width": 1280, "height": 900}
 PATIENCE = 120_000  # milliseconds: a busy machine is no mistake of a page
 
 
+class Contents(NamedTuple):
+    """The whole text of a page, which of its folded parts are open, and the answers in them."""
+
+    text: str
+    opened: list[bool]
+    answers: list[str]
+
+
 @dataclass
 class Visit:
-    """An open page, what it printed to the console and what it asked other hosts for."""
+    """An open page, what it held at first, its errors and what it asked other hosts for."""
 
     page: Page
     base: str
     directory: Path
+    before: Contents | None = None
     errors: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
+
+    def hear(self, request: Request) -> None:
+        """Note a request that leaves the served folder."""
+        if request.url.startswith("http") and not request.url.startswith(self.base):
+            self.foreign.append(request.url)
+
+    def check(self, answer: Response) -> None:
+        """Note an answer that is an error."""
+        if answer.status >= 400:
+            self.errors.append(f"{answer.status} {answer.url}")
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
@@ -44,52 +63,61 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
-@contextlib.contextmanager
-def serve(directory: Path) -> Iterator[str]:
-    """Serve a folder on the loopback interface and yield its address."""
+@functools.cache
+def serve(directory: Path) -> str:
+    """Serve a folder on the loopback interface, until the tests end, and return its address."""
     handler = functools.partial(QuietHandler, directory=str(directory))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/"
-        finally:
-            server.shutdown()
-            thread.join()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_port}/"
+
+
+@functools.cache
+def tab(browser: Browser) -> Page:
+    """Return the tab of all visits: what it has fetched for one page, it has for the next."""
+    page = browser.new_page()
+    page.context.set_default_timeout(PATIENCE)
+    return page
+
+
+def cleared_tab(browser: Browser) -> Page:
+    """Return the tab with nothing in it, in a large window, for a reader of light pages."""
+    page = tab(browser)
+    page.goto("about:blank")
+    page.set_viewport_size(DESKTOP)
+    page.emulate_media(media="screen", color_scheme="light", reduced_motion="reduce")
+    page.context.clear_permissions()
+    return page
 
 
 @contextlib.contextmanager
 def visiting(browser: Browser, directory: Path, name: str) -> Iterator[Visit]:
-    """Open one page of a served folder in a fresh context that can reach no other host."""
-    with (
-        serve(directory) as base,
-        contextlib.closing(browser.new_context(viewport=DESKTOP, reduced_motion="reduce")) as tab,
-    ):
-        tab.set_default_timeout(PATIENCE)
-        visit = Visit(tab.new_page(), base, directory)
-        watch(visit)
-        visit.page.goto(f"{base}{name}.html", wait_until="load")
+    """Open one page of a served folder, as one who was never there, and look at it."""
+    visit = Visit(cleared_tab(browser), serve(directory), directory)
+    with watched(visit):
+        visit.page.goto(f"{visit.base}{name}.html", wait_until="load")
         visit.page.evaluate("() => document.fonts.ready.then(() => null)")
         yield visit
 
 
-def watch(visit: Visit) -> None:
-    """Record errors, and record and stop every request that leaves the served folder."""
-
-    def stop(route: Route) -> None:
-        visit.foreign.append(route.request.url)
-        route.abort()
-
-    elsewhere = re.compile(f"^(?!{re.escape(visit.base)})")
-    visit.page.context.route(elsewhere, stop)
-    visit.page.on("pageerror", lambda error: visit.errors.append(str(error)))
-    visit.page.on("console", lambda line: line.type == "error" and visit.errors.append(line.text))
-    visit.page.on(
-        "response",
-        lambda answer: (
-            answer.status >= 400 and visit.errors.append(f"{answer.status} {answer.url}")
-        ),
-    )
+@contextlib.contextmanager
+def watched(visit: Visit) -> Iterator[None]:
+    """Record errors and requests to other hosts, which the browser does not find."""
+    heard = {
+        "pageerror": lambda error: visit.errors.append(str(error)),
+        "console": lambda line: line.type == "error" and visit.errors.append(line.text),
+        "response": visit.check,
+    }
+    visit.page.context.on("request", visit.hear)
+    for event, note in heard.items():
+        visit.page.on(event, note)
+    try:
+        yield
+        visit.page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
+    finally:
+        visit.page.context.remove_listener("request", visit.hear)
+        for event, note in heard.items():
+            visit.page.remove_listener(event, note)
 
 
 def find_stale_files() -> list[str]:
