@@ -53,13 +53,15 @@ def around(command: Sequence[str], memory: int, processes: int) -> list[str]:
     """
     scope = _scope(memory, processes) if kept(memory, processes) else []
     # -P: nothing that lies beside the file is imported.
-    return [sys.executable, "-ISPB", str(ENTER), *scope, *_as_nobody(command), *command]
+    enter = [sys.executable, "-ISPB", str(ENTER)]
+    # env -i: a notebook can read with which variables its world was begun.
+    return [*enter, *scope, "env", "-i", *_as_nobody(command), *command]
 
 
 def environment() -> dict[str, str]:
     """Return the variables that the command needs; the notebook sees none of them."""
-    kept = {name: os.environ[name] for name in NEEDED if name in os.environ}
-    return {"PATH": os.environ.get("PATH", os.defpath), **kept}
+    needed = {name: os.environ[name] for name in NEEDED if name in os.environ}
+    return {"PATH": os.environ.get("PATH", os.defpath), **needed}
 
 
 def in_force(memory: int, processes: int) -> list[str]:

@@ -6,7 +6,7 @@ import re
 from html import escape
 from string import Template
 
-AS_TYPED = re.compile(r"(?m)^\s*(?:[-*|`$]|\d+\.)")
+AS_TYPED = re.compile(r"(?m)^\s*(?:[-*] |\d+\. |\||```|\$\$)")
 PAGE = Template(
     """<!DOCTYPE html>
 <html lang="en">
@@ -30,6 +30,7 @@ svg { max-width: 100%; height: auto; }
 svg text { font: 14px system-ui, sans-serif; fill: currentColor; }
 svg .line { stroke: currentColor; fill: none; }
 svg .bar { fill: currentColor; }
+@media (max-width: 30rem) { th, td { padding-right: 0.5rem; } }
 @page { margin: 15mm; }
 @media print {
 body { max-width: none; padding: 0; }

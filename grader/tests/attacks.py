@@ -160,6 +160,7 @@ now = {name: resource.getrlimit(getattr(resource, "RLIMIT_" + name))[0] for name
 found = [name for name in most if not 0 <= now[name] <= most[name]]
 if ctypes.CDLL(None).unshare(0x10000000) == 0: found.append("user namespace")
 if socket.gethostname() != "sandbox": found.append("host name")
+if "PATH" in open("/proc/1/environ").read(): found.append("variables")
 """
 # Looks for a way to the kernel: a switch that can be turned, a call that is let through.
 KERNEL = """\

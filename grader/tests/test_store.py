@@ -154,11 +154,11 @@ def test_what_cannot_be_compared_earns_nothing(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(marks, "judge", fail)
     assignment = Assignment.draw(exercises_of([3]), SECRET)
-    outcomes = [vars(Outcome())] * len(assignment.cases["corr2d"])
-    answer = {"exercise": "corr2d", "problem": "", "outcomes": outcomes}
-    data = b"".join(map(wire.pack, ({"started": True}, answer, {"end": True})))
-    judged = assignment.names, assignment.packed(), read_notebook("a.py", b""), data, ""
-    mark = marks.judge_apart(*judged)["tries"]["corr2d"]["mark"]
+    outcomes = [vars(Outcome()) for _ in assignment.cases["corr2d"]]
+    answer = wire.pack({"exercise": "corr2d", "problem": "", "outcomes": outcomes})
+    asked = assignment.names, assignment.packed()
+    run = marks.judge_apart(*asked, read_notebook("a.py", b""), answer, "")
+    mark = run["tries"]["corr2d"]["mark"]
     assert (mark["points"], mark["diagnosis"]) == (0, "incomparable")
     assert "cannot be compared (OverflowError)" in mark["feedback"]
 
