@@ -32,7 +32,9 @@ OWNER = r"[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}"
 NAME = r"[\w-]+(?:\.(?!git\b)[\w-]+)*"
 ADDRESS = re.compile(
     rf"(?:(?P<host>git\+https://github\.com/|google\.com/github/|github\.com/)(?P<owner>{OWNER})"
-    rf"|(?P<site>{OWNER})\.github\.io)/(?P<name>{NAME})(?:(?P<at>@|/blob/)(?P<branch>[\w.-]+))?"
+    # From the beginning of a word only: within a picture every letter would be tried otherwise.
+    rf"|(?<![A-Za-z0-9-])(?P<site>{OWNER})\.github\.io)"
+    rf"/(?P<name>{NAME})(?:(?P<at>@|/blob/)(?P<branch>[\w.-]+))?"
 )
 SETUP_CELL = """\
 import sys

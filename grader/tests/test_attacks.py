@@ -32,6 +32,8 @@ from submissions import CHECK, RIGHT, SECRET, SETUP, STUB, notebook
 
 import cnncourse
 
+pytestmark = pytest.mark.grading
+
 GENEROUS = sandbox.Limits(memory=1 << 30)
 # For those that stop only at a limit on time.
 SHORT = sandbox.Limits(seconds=6, step=1, memory=1 << 30)

@@ -62,6 +62,7 @@ def mark(grade: Grade, exercise: str) -> Mark:
     return found
 
 
+@pytest.mark.grading
 @pytest.mark.parametrize("name", ["colon", "flipped", "stub"])
 def test_a_mistake_in_an_earlier_answer_costs_once(grades: dict[str, Grade], name: str) -> None:
     assert mark(grades[name], "corr2d").points == 0
@@ -71,18 +72,21 @@ def test_a_mistake_in_an_earlier_answer_costs_once(grades: dict[str, Grade], nam
     assert "<code>corr2d</code> is not right yet" in later.html
 
 
+@pytest.mark.grading
 def test_a_mistake_of_its_own_still_costs(grades: dict[str, Grade]) -> None:
     later = mark(grades["both-wrong"], "convolve2d")
     assert later.points == 0
     assert "Your `corr2d` is not right yet" in later.feedback
 
 
+@pytest.mark.grading
 @pytest.mark.parametrize("name", ["right", "nothing"])
 def test_others_are_judged_once(grades: dict[str, Grade], name: str) -> None:
     texts = " ".join(one.feedback for one in grades[name].marks)
     assert "is not right yet" not in texts
 
 
+@pytest.mark.grading
 def test_right_answers_keep_their_points(grades: dict[str, Grade]) -> None:
     assert mark(grades["right"], "corr2d").points == mark(grades["right"], "corr2d").most
     assert mark(grades["right"], "convolve2d").points > 0

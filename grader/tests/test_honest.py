@@ -42,6 +42,7 @@ def corr2d(grade: Grade) -> float:
     return mark.points / mark.most
 
 
+@pytest.mark.grading
 @pytest.mark.parametrize("name", HONEST)
 def test_honest_answers_get_full_marks(grades: dict[str, Grade], name: str) -> None:
     grade = grades[name]
@@ -49,22 +50,26 @@ def test_honest_answers_get_full_marks(grades: dict[str, Grade], name: str) -> N
     assert grade.look == ()
 
 
+@pytest.mark.grading
 def test_a_module_beside_the_notebook_can_be_imported(grades: dict[str, Grade]) -> None:
     assert corr2d(grades["two-files"]) == 1
 
 
+@pytest.mark.grading
 @pytest.mark.parametrize("name", CUT)
 def test_what_was_checked_before_the_end_counts(grades: dict[str, Grade], name: str) -> None:
     assert corr2d(grades[name]) == 1
     assert "its results have no end" in grades[name].status
 
 
+@pytest.mark.grading
 @pytest.mark.parametrize("name", TRICKS)
 def test_tricks_earn_nothing_silently(grades: dict[str, Grade], name: str) -> None:
     grade = grades[f"trick-{name}"]
     assert corr2d(grade) == 0 or grade.look, grade
 
 
+@pytest.mark.grading
 @pytest.mark.parametrize(
     ("name", "says"),
     [
@@ -77,6 +82,7 @@ def test_forged_results_are_named(grades: dict[str, Grade], name: str, says: str
     assert says in grades[f"trick-{name}"].status
 
 
+@pytest.mark.grading
 @pytest.mark.parametrize("name", ["plain", "getattr", "of-the-course"])
 def test_what_the_watch_sees_earns_nothing(grades: dict[str, Grade], name: str) -> None:
     assert corr2d(grades[f"trick-{name}"]) == 0

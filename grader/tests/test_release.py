@@ -284,6 +284,7 @@ def is_valid(results: dict) -> bool:
     )
 
 
+@pytest.mark.grading
 @pytest.mark.usefixtures("bubblewrap")
 def test_autograder_grades_a_submission_and_says_what_is_wrong(root: Path) -> None:
     unflipped = "def convolve2d(x, kernel):\n    return corr2d(x, kernel)"

@@ -46,6 +46,7 @@ def two_workers(small_class: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return contents(out)
 
 
+@pytest.mark.grading
 def test_a_killed_run_goes_on_and_ends_like_any_other(
     small_class: Path, two_workers: dict[str, str], tmp_path: Path
 ) -> None:
@@ -101,6 +102,7 @@ def test_a_submission_that_stops_the_grader_costs_its_own_row(
     assert bo.status.startswith("refused")
 
 
+@pytest.mark.grading
 def test_dask_workers_give_the_same_results(
     small_class: Path, two_workers: dict[str, str], tmp_path: Path
 ) -> None:

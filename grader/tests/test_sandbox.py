@@ -123,6 +123,7 @@ def test_what_is_given_to_one_exercise_is_no_answer_to_another() -> None:
     assert not checks.check("translate", zeros_come_in()).passed
 
 
+@pytest.mark.grading
 @pytest.mark.usefixtures("bubblewrap")
 def test_solutions_of_every_chapter_get_all_points(tmp_path: Path) -> None:
     """What the sandbox hides, limits and forbids must not cost a right answer its points."""

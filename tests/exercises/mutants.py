@@ -1,6 +1,7 @@
 """Count how many wrong answers the check of each exercise rejects, and how many it names rightly.
 
     python -m tests.exercises.mutants      (or: make mutants)
+    python -m tests.exercises.mutants --seeds 1 corr2d corr3d      (two exercises, once)
 
 The wrong answers are those of ``tests/exercises/answers``, the mistakes that the exercises
 themselves know, and the automatic ones below, which are wrong for any function.
@@ -8,19 +9,18 @@ themselves know, and the automatic ones below, which are wrong for any function.
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from importlib import import_module
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from cnncourse.checks import check, exercises
+from cnncourse.checks import check, exercises, find
 from cnncourse.checks.exercise import Exercise
 from tests.exercises.answers import collect
-
-SEEDS = 3
 
 
 class Mutant(NamedTuple):
@@ -136,54 +136,62 @@ def differs(a: object, b: object) -> bool:
     return a != b
 
 
-def automatic_mutants() -> Iterator[Mutant]:
-    """Spoil the reference of every exercise but those that train a model."""
-    for name, exercise in exercises().items():
-        for how, diagnosis in AUTOMATIC.items():
-            if not (exercise.probe and exercise.accepts) and applies(exercise, how):
-                yield Mutant(name, how.__name__, spoil(exercise, how), diagnosis)
+def automatic_mutants(exercise: Exercise) -> Iterator[Mutant]:
+    """Spoil the reference, where the exercise does not train a model."""
+    for how, diagnosis in AUTOMATIC.items():
+        if not (exercise.probe and exercise.accepts) and applies(exercise, how):
+            yield Mutant(exercise.name, how.__name__, spoil(exercise, how), diagnosis)
 
 
-def known_mutants() -> Iterator[Mutant]:
-    """List the mistakes that the exercises know."""
-    for name, exercise in exercises().items():
-        for number, mistake in enumerate(exercise.mistakes, 1):
-            yield Mutant(name, f"mistake-{number}", mistake.wrong, mistake.diagnosis)
+def known_mutants(exercise: Exercise) -> Iterator[Mutant]:
+    """List the mistakes that the exercise knows."""
+    for number, mistake in enumerate(exercise.mistakes, 1):
+        yield Mutant(exercise.name, f"mistake-{number}", mistake.wrong, mistake.diagnosis)
 
 
-def written_mutants() -> Iterator[Mutant]:
+def written_mutants(exercise: Exercise) -> Iterator[Mutant]:
     """List the answers that were written as learners write them."""
     for name, (answer, diagnosis) in collect("WRONG"):
-        yield Mutant(name, getattr(answer, "__name__", "value"), answer, diagnosis)
+        if name == exercise.name:
+            yield Mutant(name, getattr(answer, "__name__", "value"), answer, diagnosis)
 
 
-def all_mutants() -> list[Mutant]:
-    return [*written_mutants(), *known_mutants(), *automatic_mutants()]
+def mutants_of(exercise: Exercise) -> list[Mutant]:
+    makers = (written_mutants, known_mutants, automatic_mutants)
+    return [mutant for make in makers for mutant in make(exercise)]
 
 
-def try_exercise(mutants: list[Mutant]) -> tuple[list[int], list[str]]:
+def try_mutants(mutants: Collection[Mutant], seeds: int) -> tuple[list[int], list[str]]:
     """Check mutants; return how many trials, killed, to name, named, and what went wrong."""
-    results = [(m, check(m.exercise, m.answer, seed=s)) for s in range(SEEDS) for m in mutants]
+    results = [(m, check(m.exercise, m.answer, seed=s)) for s in range(seeds) for m in mutants]
     to_name = [(m, report) for m, report in results if m.diagnosis]
     killed = sum(not report.passed for _, report in results)
     named = sum(m.diagnosis in report.diagnosis for m, report in to_name)
-    lost = [m.label for m, r in results if r.passed or m.diagnosis not in r.diagnosis]
+    lost = [
+        f"{m.exercise}: {m.label}: {r.headline} {r.diagnosis}"
+        for m, r in results
+        if r.passed or m.diagnosis not in r.diagnosis
+    ]
     return [len(results), killed, len(to_name), named], lost
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table; return 1 if a wrong answer passes or is named otherwise than it should."""
-    print(f"Every wrong answer is tried with {SEEDS} seeds; counted are the trials.")
+    parser = argparse.ArgumentParser(prog="python -m tests.exercises.mutants")
+    parser.add_argument("names", nargs="*", help="exercises (default: all)")
+    parser.add_argument("--seeds", type=int, default=3, help="how often each is tried (default: 3)")
+    options = parser.parse_args(arguments)
+    print(f"Every wrong answer is tried with {options.seeds} seeds; counted are the trials.")
     print(f"{'exercise':<28}{'trials':>8}{'killed':>8}{'to name':>9}{'named':>7}")
     # Many are made of the course's own functions, which no learner's answer may call.
     import_module("cnncourse.checks.run")._is_helper = lambda module: True
-    mutants, all_lost = all_mutants(), []
-    for name in exercises():
-        counts, lost = try_exercise([m for m in mutants if m.exercise == name])
+    all_lost = []
+    for name in options.names or exercises():
+        counts, lost = try_mutants(mutants_of(find(name)), options.seeds)
         print("{:<28}{:>8}{:>8}{:>9}{:>7}".format(name, *counts), flush=True)
-        all_lost += [f"{name}: {label}" for label in lost]
-    for label in dict.fromkeys(all_lost):
-        print(f"not killed or misnamed: {label}")
+        all_lost += lost
+    for text in dict.fromkeys(all_lost):
+        print(f"not killed or misnamed: {text}")
     return 1 if all_lost else 0
 
 

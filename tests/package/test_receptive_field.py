@@ -103,7 +103,7 @@ def both_fields(data, stack, near_border):
     return box, lambda: measured_receptive_field(model, (2, *SIZE), position, draws=512)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.data(), stacks)
 def test_receptive_field_formula_equals_what_autograd_measures(data, stack):
     box, measure = both_fields(data, stack, near_border=False)
@@ -111,7 +111,7 @@ def test_receptive_field_formula_equals_what_autograd_measures(data, stack):
     assert measure() == box
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.data(), stacks)
 def test_measured_receptive_field_stays_inside_the_clipped_formula(data, stack):
     box, measure = both_fields(data, stack, near_border=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -182,6 +183,7 @@ def test_steps_of_the_shipped_ladder_are_those_of_scipy() -> None:
         assert (step.t, step.p) == pytest.approx((expected.statistic, expected.pvalue))
 
 
+@cache
 def small_digits() -> Split:
     images, labels = load_mnist().test
     return Split(on_canvas(images[:500]), labels[:500])
