@@ -12,6 +12,8 @@ from cnncourse_grader import written
 from running import contents
 from submissions import CHECK, FLIPPED, RIGHT, SECRET, SETUP, STUB, write_zip
 
+from cnncourse.checks import diagnosis
+from cnncourse.checks.chapters.cross_correlation import CORR2D_MISTAKES
 from cnncourse.cli import main
 
 pytestmark = [pytest.mark.grading, pytest.mark.usefixtures("bubblewrap")]
@@ -71,7 +73,7 @@ def test_the_diagnosis_is_data(course: Path) -> None:
     found = {name.split("_")[0].split()[0]: "" for name in CLASS}
     assert {name: mark_of(course, name)["diagnosis"] for name in found} == {
         "Ann": "",
-        "Bo": "this-is-what-convolution-gives-the-kernel-looks-flipped-cross",
+        "Bo": diagnosis.named(CORR2D_MISTAKES[0].diagnosis),
         "Cy": "",
         "Di": "crash",
         "Ed": "stub",
