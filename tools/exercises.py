@@ -11,8 +11,9 @@ answer.
 
 The learner's notebook, book/exercises/NN_topic.ipynb, is a page of the book: solutions are cut to
 stubs, hidden tests and rubrics are cut out. The instructor's, _build/instructors/NN_topic.ipynb,
-keeps them, with the markers that nbgrader cuts at: it can be handed to `nbgrader` as it is. Nothing
-is executed, so two runs give the same bytes.
+keeps them, with the markers that nbgrader cuts at: it can be handed to `nbgrader` as it is. Whoever
+marks written answers elsewhere finds questions, model answers and rubrics in what the grader reads,
+grader/cnncourse_grader/questions.json. Nothing is executed, so two runs give the same bytes.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from cnncourse.checks import find
 from tools.notebooks import ROOT, linked, number_cells, number_of, read_text, write
 
 PAGES = ROOT / "book/exercises"
+QUESTIONS = ROOT / "grader/cnncourse_grader/questions.json"
 SYLLABUS = ROOT / "book/instructors/syllabus.md"
 HEADING = re.compile(r"(?m)^## (\w+)$")
 QUESTION = re.compile(r"(?ms)^## In words: ([^\n]+)$.*?^\+\+\+ (\{[^\n]+\})$")
@@ -153,6 +155,36 @@ def student_version(path: Path) -> NotebookNode:
     return notebook
 
 
+def questions() -> str:
+    """Return what is to know of every written answer, as JSON."""
+    found = [
+        written(path, cell, above)
+        for path in sources()
+        for above, cell in pairwise(instructor_version(path).cells)
+        if cell.cell_type == "markdown" and cell.metadata.get("nbgrader")
+    ]
+    return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+
+
+def written(path: Path, answer: NotebookNode, below: NotebookNode) -> dict:
+    """Return what is to know of one written answer; ``cell`` is what a learner gets above it."""
+    heading, _, statement = below.source.partition("\n")
+    solution = re.sub(r"<!-- ### \w+ SOLUTION -->", "", answer.source)
+    model, _, rubric = solution.partition("**Rubric.**")
+    if not rubric:
+        raise ValueError(f"{path.name}: an answer lacks **Rubric.**: {heading}")
+    return {
+        "name": answer.metadata.nbgrader.grade_id,
+        "chapter": int(path.stem.partition("_")[0]),
+        "title": heading.removeprefix("## "),
+        "points": answer.metadata.nbgrader.points,
+        "statement": statement.partition("</div>")[2].strip(),
+        "answer": model.replace("**Answer.**", "").strip(),
+        "rubric": rubric.strip(),
+        "cell": below.source,
+    }
+
+
 def with_minutes(syllabus: str) -> str:
     """Write the sum of the minutes in front of each list of exercises in the syllabus."""
     known = minutes()
@@ -193,11 +225,12 @@ def is_current(path: Path) -> bool:
 
 
 def stale(paths: list[Path]) -> list[Path]:
-    """List what is out of date: learners' notebooks, those without a source, the syllabus."""
+    """List what is out of date: notebooks, those without a source, the syllabus, questions."""
     wanted = {path.stem for path in sources()}
     orphans = [path for path in sorted(PAGES.glob("*.ipynb")) if path.stem not in wanted]
     syllabus = SYLLABUS.read_text("utf-8")
     outdated = [SYLLABUS] if syllabus != with_minutes(syllabus) else []
+    outdated += [QUESTIONS] if QUESTIONS.read_text("utf-8") != questions() else []
     return [path for path in paths if not is_current(path)] + orphans + outdated
 
 
@@ -225,12 +258,13 @@ def report(paths: list[Path]) -> int:
 
 
 def build_all(paths: list[Path]) -> int:
-    """Write the notebooks of these sources and the sums of the syllabus, and say where."""
+    """Write the notebooks of these sources, the sums of the syllabus and the questions."""
     for path in paths:
         build(path)
         for folder in VERSIONS:
             print((folder / f"{path.stem}.ipynb").relative_to(ROOT))
     SYLLABUS.write_text(with_minutes(SYLLABUS.read_text("utf-8")), "utf-8")
+    QUESTIONS.write_text(questions(), "utf-8")
     return 0
 
 

@@ -8,6 +8,7 @@ certain comes first, then the mistakes that the exercise itself knows, then what
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import permutations
@@ -22,6 +23,8 @@ from cnncourse.checks.trial import Trial, agree, kind, numbers, same_kind
 
 # Numbers that agree to this much are right in all but their dtype.
 COARSE = 1e-3
+# Of a sentence so many words make a name.
+MOST_WORDS = 16
 # With fewer numbers than this, a guess at what was computed would often be right by chance.
 FEW = 4
 
@@ -73,8 +76,8 @@ def _gives(make: Callable[[Trial], object], trial: Trial) -> bool:
     return agree(trial.value, value, max(trial.tolerance, TOLERANCE.get(dtype, 0.0)))
 
 
-def diagnose(found: Findings) -> str:
-    """Name the likely mistake in one or two sentences.
+def diagnose(found: Findings) -> tuple[str, str]:
+    """Name the likely mistake.
 
     Parameters
     ----------
@@ -83,10 +86,24 @@ def diagnose(found: Findings) -> str:
 
     Returns
     -------
-    str
-        Never empty.
+    mistake : str
+        Its name, the same wherever it is made: ``"wrong-shape"``.
+    words : str
+        One or two sentences; never empty.
     """
-    return _name_item(found.first) + next(filter(None, (look(found) for look in DIAGNOSES)))
+    looks = ((look, look(found)) for look in DIAGNOSES)
+    look, words = next(both for both in looks if both[1])
+    mistake = named(words) if look in SPEAKING else look.__name__.replace("_", "-")
+    return mistake, _name_item(found.first) + words
+
+
+def named(words: str) -> str:
+    """Make a name from the beginning of a sentence.
+
+    >>> named("The kernel looks flipped from `top` to bottom.")
+    'the-kernel-looks-flipped-from-top-to-bottom'
+    """
+    return "-".join(re.findall(r"\w+", words.lower())[:MOST_WORDS])
 
 
 def _name_item(trial: Trial) -> str:
@@ -501,6 +518,8 @@ DIAGNOSES = (
     stuck,
     wrong_values,
 )
+# Their sentences tell mistakes apart; the others are one mistake each.
+SPEAKING = (known_mistake, misread_arguments, changed_result)
 
 
 def only_where(found: Findings) -> str:

@@ -46,7 +46,8 @@ def judge(exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome]
     if not wrong:
         return Report(*counts, tried=tried(exercise, cases))
     found = Findings(right, [trial.at_wrong_item() for trial in wrong])
-    return Report(*counts, diagnose(found), _picture(found.first))
+    mistake, words = diagnose(found)
+    return Report(*counts, words, _picture(found.first), mistake=mistake)
 
 
 def trials(exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome]) -> list[Trial]:

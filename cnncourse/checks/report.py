@@ -48,6 +48,8 @@ class Report:
         What the cases hold.
     then : str
         Where to go on after a passed check.
+    mistake : str
+        Name of the likely mistake, for those who count mistakes.
     """
 
     exercise: str
@@ -57,6 +59,7 @@ class Report:
     case: tuple[tuple[str, str], ...] = ()
     tried: str = ""
     then: str = ""
+    mistake: str = ""
 
     @property
     def passed(self) -> bool:

@@ -32,8 +32,13 @@ compares what comes back with the reference.
 Written as results come:
   grades/feedback/      a page for each student
   grades/json/          the same as data
-and at the end, also after Ctrl-C:
-  grades.csv            student, id, points for each exercise, total, max, status, look
+and at the end, the table also after Ctrl-C:
+  grades.csv            student, id, points for each exercise, total, max, late, status, look
+  grades/feedback.zip   the pages, under the names by which Moodle and Canvas find the students
+  grades/class.html     what the class learned: shares, the commonest mistakes; without names
+  grades/alike.html     answers that are equal but for names; for you alone
+  grades/written.html   written answers with their rubrics, without names
+  grades/written.csv    a table for their points; fill it, and give it back with --written
 
 The column look names places in a notebook where calls may be hidden from the watch on forbidden
 functions. It takes no point, and students do not read it: look yourself, and talk to them.
@@ -51,6 +56,8 @@ could not be graded; their status in grades.csv says why.
   cnncourse grade submissions --seed-file secret.txt --out grades.csv --jobs 2
   cnncourse grade moodle.zip --seed-file secret.txt --out grades.csv --resume
   cnncourse grade moodle.zip --seed-file secret.txt --out grades.csv --resume --fill worksheet.csv
+  cnncourse grade moodle.zip --seed-file secret.txt --out grades.csv --resume \
+      --written grades/written.csv
 """
 RELEASE_TEXT = """\
 Write the archive students get (notebooks without solutions) and, separate from it, the one for
@@ -96,6 +103,12 @@ def _add_grade(command: Parser) -> None:
     )
     command.add_argument(
         "--column", default="", metavar="NAME", help="of the assignment in Canvas' gradebook"
+    )
+    command.add_argument(
+        "--written",
+        type=Path,
+        metavar="TABLE",
+        help="add the points of written answers: grades/written.csv, filled",
     )
     command.add_argument(
         "--timeout", type=positive, default=60, help="seconds a notebook (default: %(default)s)"
@@ -192,6 +205,8 @@ def _grade(options: argparse.Namespace) -> int:
             regrade=options.regrade,
             protected=not options.no_sandbox,
             dask=options.dask,
+            written=options.written,
+            late=fill.late(options.fill) if options.fill else {},
             limits=limits,
         )
     )

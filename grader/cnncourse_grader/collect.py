@@ -25,6 +25,7 @@ from cnncourse.checks.notebook import (
     LARGEST_FILE,
     LARGEST_SOURCE,
     Notebook,
+    Text,
     UnreadableError,
     read_notebook,
 )
@@ -51,6 +52,11 @@ MOODLE = re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_[a-z]+_?(?P<res
 CANVAS = re.compile(
     r"(?P<name>[^_]+)_(?:LATE_)?(?P<id>\d+)_(?:\d+_(?P<rest>.+)|text\.html)", re.DOTALL
 )
+# Where grading is anonymous, Canvas writes five letters and digits in the place of name and number.
+ANONYMOUS = re.compile(
+    r"(?P<name>anon_(?:LATE_)?[0-9A-Za-z]{5})_(?:\d+_(?P<rest>.+)|text\.html)", re.DOTALL
+)
+LATE = re.compile(r"[^_]+_LATE_")
 
 
 class Student(NamedTuple):
@@ -72,11 +78,17 @@ class Submission:
         Their code, by file name.
     refused : str
         Why nothing of it is run; empty if it is.
+    path : str
+        Where the learning platform put its first file; feedback goes back under this name.
+    late : str
+        What the archive says of the time; empty for nothing.
     """
 
     student: Student
     notebooks: tuple[Notebook, ...] = ()
     refused: str = ""
+    path: str = ""
+    late: str = ""
 
 
 class _File(NamedTuple):
@@ -133,7 +145,7 @@ def _folder_files(root: Path) -> Iterator[_File]:
 
 def _is_handed_in(name: str) -> bool:
     """Tell a student's file, readable or not, from a list or note of the instructor's."""
-    is_ours = name.lower().endswith(NOTES) and not CANVAS.fullmatch(name)
+    is_ours = name.lower().endswith(NOTES) and not _from_canvas(name)
     return ".ipynb" in name.lower() or not (is_ours or name.startswith("."))
 
 
@@ -222,15 +234,22 @@ def owner(path: str) -> tuple[Student, str]:
     ((Student(name='ann', id=''), '03.ipynb'), (Student(name='ann', id=''), 'ann.ipynb'))
     >>> owner("texty_12350_text.html")
     (Student(name='texty', id='12350'), 'text.html')
+    >>> owner("anon_LATE_aB3xQ_67899_03.ipynb")
+    (Student(name='anon_aB3xQ', id=''), '03.ipynb')
     """
     folder, _, rest = path.lstrip("/").partition("/")
     # Canvas writes files only; a folder may be called anything.
-    match = MOODLE.fullmatch(folder) or (None if rest else CANVAS.fullmatch(folder))
+    match = MOODLE.fullmatch(folder) or (None if rest else _from_canvas(folder))
     if match is None:
         stem = folder if rest else re.sub(r"(?i)\.(ipynb|py)$", "", folder)
         return Student(_harmless(stem)), words.printable(PurePosixPath(path).name)
     name = PurePosixPath(rest or match["rest"] or "text.html").name
-    return Student(_harmless(match["name"]), match["id"]), words.printable(name)
+    student = match["name"].replace("anon_LATE_", "anon_")
+    return Student(_harmless(student), match.groupdict().get("id", "")), words.printable(name)
+
+
+def _from_canvas(name: str) -> re.Match[str] | None:
+    return CANVAS.fullmatch(name) or ANONYMOUS.fullmatch(name)
 
 
 def _harmless(name: str) -> str:
@@ -248,16 +267,20 @@ def _submission(student: Student, files: list[_File]) -> Submission:
         found, refused = apart(_read_apart, student, files)
     except (UnreadableError, RuntimeError) as error:  # whatever is in it, it costs its own row
         found, refused = [], str(error)
-    notebooks = tuple(Notebook(name, tuple(cells)) for name, cells in found)
-    return Submission(student, notebooks, words.printable(refused))
+    notebooks = tuple(
+        Notebook(name, tuple(cells), tuple(Text(*one) for one in texts))
+        for name, cells, texts in found
+    )
+    paths = sorted((file.path for file in files), key=lambda path: (not _is_notebook(path), path))
+    is_late = any(LATE.match(path) and _from_canvas(path) for path in paths)
+    late = words.LATE if is_late else ""
+    return Submission(student, notebooks, words.printable(refused), paths[0], late)
 
 
-def _read_apart(
-    student: Student, files: list[_File]
-) -> tuple[list[tuple[str, tuple[str, ...]]], str]:
-    """Return names and cells of the notebooks, or why there are none, as data."""
+def _read_apart(student: Student, files: list[_File]) -> tuple[list[tuple], str]:
+    """Return names, cells and texts of the notebooks, or why there are none, as data."""
     try:
-        return [(one.name, one.cells) for one in _read(student, files)], ""
+        return [(one.name, one.cells, one.texts) for one in _read(student, files)], ""
     except (UnreadableError, OSError) as error:
         return [], str(error)
 

@@ -103,6 +103,22 @@ def check(path: Path, column: str = "") -> None:
     _places(path, Sheet(path.read_bytes()).columns, column)
 
 
+def late(path: Path) -> dict[str, str]:
+    """Return what Moodle's worksheet says of the time, by the number of the student.
+
+    Moodle writes it behind the status, in the language of the site: "Submitted for grading - 2 days
+    late". What has a number in it is a time.
+    """
+    sheet = Sheet(path.read_bytes())
+    if not {"Identifier", "Status"} <= set(sheet.columns):
+        return {}
+    key, place = sheet.columns.index("Identifier"), sheet.columns.index("Status")
+    rows = [row for row in sheet.rows[1:] if len(row) > max(key, place)]
+    said = {_id(row, key): _value(row[place][0]).split(" - ")[1:] for row in rows}
+    times = {one: [part for part in parts if re.search(r"\d", part)] for one, parts in said.items()}
+    return {one: " - ".join(parts) for one, parts in times.items() if parts}
+
+
 def _places(path: Path, columns: list[str], column: str) -> tuple[int, int]:
     """Find the columns of the number and of the points."""
     if {"Identifier", "Grade"} <= set(columns):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,11 +17,12 @@ from tqdm import tqdm
 
 from cnncourse.checks.exercise import Exercise
 from cnncourse.checks.notebook import Notebook
-from cnncourse_grader import sandbox, words
+from cnncourse_grader import sandbox, similar, words, written
 from cnncourse_grader.answers import clean
 from cnncourse_grader.assignment import Assignment, assigned_chapters, exercises_of
 from cnncourse_grader.collect import Submission, collect
 from cnncourse_grader.marks import (
+    EMPTY,
     Grade,
     Run,
     followed,
@@ -63,6 +64,10 @@ class Options:
         Exercises and students to grade again, or "all"; with earlier results.
     dask : str
         Address of a scheduler; empty for this machine.
+    written : Path or None
+        Filled table of the written answers.
+    late : mapping
+        Number of a student -> what the worksheet says of the time.
     limits : Limits
         For each notebook.
     """
@@ -76,6 +81,8 @@ class Options:
     regrade: Sequence[str] = ()
     protected: bool = True
     dask: str = ""
+    written: Path | None = None
+    late: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
 
 
@@ -109,7 +116,27 @@ def grade(options: Options) -> list[Grade]:
     _check_names(options.regrade, [*assignment.names, *(s.student.name for s in submissions)])
     warning = "" if options.protected else words.UNPROTECTED
     store = Store(options.out, assignment.digests(), warning, vars(options.limits))
+    questions = written.questions_of({one.chapter for one in exercises})
+    answers = written.answers_of(submissions, questions, options.seed)
+    # Read before anything is written: a table with a fault changes nothing.
+    marked = written.read(options.written, answers, questions) if options.written else {}
     store.open(options.seed, options.resume or bool(options.regrade), options.regrade)
+    store.know(submissions, options.late, questions)
+    _grade_new(options, submissions, assignment, store)
+    store.close()
+    if options.written:
+        store.merge(marked)
+    for line in (*store.write_class(answers), *store.changes()):
+        _say(line)
+    if store.grades and all(is_pending(one) for one in store.grades.values()):
+        raise EnvironmentProblemError(next(iter(store.grades.values())).status)
+    return sorted(store.grades.values(), key=lambda one: one.student)
+
+
+def _grade_new(
+    options: Options, submissions: Sequence[Submission], assignment: Assignment, store: Store
+) -> None:
+    """Grade what is not graded yet, and write the table even if that is stopped."""
     to_do = [(one, digest_of(one)) for one in submissions]
     to_do = [both for both in to_do if not store.load(both[0].student, both[1])]
     _say(f"Grading {len(to_do)} of {len(submissions)} submissions: {', '.join(assignment.names)}")
@@ -123,12 +150,6 @@ def grade(options: Options) -> list[Grade]:
             _grade_all(to_do, grade_one, store, workers)
         finally:
             store.write_table()
-    store.close()
-    for change in store.changes():
-        _say(change)
-    if store.grades and all(is_pending(one) for one in store.grades.values()):
-        raise EnvironmentProblemError(next(iter(store.grades.values())).status)
-    return sorted(store.grades.values(), key=lambda one: one.student)
 
 
 def _check_names(regrade: Sequence[str], known: Sequence[str]) -> None:
@@ -204,6 +225,7 @@ def _grade_one(
         later = waiting(assignment, grade, runs)
         for run in _runs(assignment, limits, runner, submission, later) if later else ():
             grade = followed(grade, later, run)
+        grade = _with_shapes(grade, submission)
     except EnvironmentProblemError as error:
         reason = str(error)
     except Exception as error:  # one submission, whatever is in it, costs its own row
@@ -211,6 +233,16 @@ def _grade_one(
     else:
         return grade, any(run.problem or run.late for run in runs)
     return not_graded(submission, digest, assignment, reason), False
+
+
+def _with_shapes(grade: Grade, submission: Submission) -> Grade:
+    """Add the fingerprints of the answers; where there are several notebooks, the last one's."""
+    wanted = [mark.exercise for mark in grade.marks if mark.diagnosis not in EMPTY]
+    found: dict[str, str] = {}
+    for notebook in submission.notebooks if wanted else ():
+        found |= similar.shapes(notebook, wanted)
+    marks = [replace(mark, shape=found.get(mark.exercise, "")) for mark in grade.marks]
+    return replace(grade, marks=tuple(marks))
 
 
 def _runs(
@@ -244,7 +276,7 @@ def _run(
         result = runner(request)
         run = judged(assignment, notebook, result.data, clean(result.problem))
         if run.started:
-            return run, result.seconds
+            return replace(run, seconds=result.seconds), result.seconds
     raise EnvironmentProblemError(words.did_not_start(notebook.name, run.problem))
 
 

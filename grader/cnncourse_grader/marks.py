@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from html import escape
 
 import torch
@@ -21,6 +21,15 @@ from cnncourse_grader.collect import Student, Submission
 from cnncourse_grader.earlier import called
 from cnncourse_grader.reading import worth_a_look
 
+# Names of what keeps an answer from being judged; those of mistakes come from the checks.
+REFUSED, NOT_GRADED, STOPPED = "submission-refused", "not-graded", "stopped"
+PROBLEMS = {said: name for name, said in words.PROBLEMS.items()} | {
+    words.NO_ANSWER: "missing",
+    words.TAMPERED: "tampered",
+}
+# Where no answer was written.
+EMPTY = ("missing", "stub", REFUSED, NOT_GRADED)
+
 
 @dataclass(frozen=True)
 class Mark:
@@ -34,6 +43,12 @@ class Mark:
         Earned, and possible.
     feedback, html : str
         What the student reads, as text and as a piece of a page.
+    diagnosis, reason : str
+        Name of the likely mistake, and what is said of it; empty for a right answer.
+    case : tuple of (str, str)
+        The smallest failing case, as in a report.
+    shape : str
+        A fingerprint of the answer's code, equal for answers that differ in names alone.
     """
 
     exercise: str
@@ -42,6 +57,41 @@ class Mark:
     most: float
     feedback: str
     html: str
+    diagnosis: str = ""
+    reason: str = ""
+    case: tuple[tuple[str, str], ...] = ()
+    shape: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the answer earns all its points."""
+        return self.points == self.most
+
+    @classmethod
+    def from_dict(cls, data: dict) -> Mark:
+        """Read what ``asdict`` wrote, through JSON."""
+        return cls(**data | {"case": tuple((label, text) for label, text in data["case"])})
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a person gave for a written answer.
+
+    Attributes
+    ----------
+    question, title : str
+        Name and heading.
+    points, most : float
+        Earned, and possible.
+    comment : str
+        For the student.
+    """
+
+    question: str
+    title: str
+    points: float
+    most: float
+    comment: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,6 +114,10 @@ class Grade:
         Whether the notebooks were run; False for a refused submission.
     look : tuple of str
         What the instructor may want to look at; it takes no point, and students do not read it.
+    written : tuple of Written
+        Written answers, if a person has marked them.
+    seconds : float
+        Time the notebooks took; no part of the result, for it is another one each time.
     """
 
     student: Student
@@ -73,20 +127,24 @@ class Grade:
     failures: tuple[str, ...] = ()
     graded: bool = True
     look: tuple[str, ...] = ()
+    written: tuple[Written, ...] = ()
+    seconds: float = field(default=0.0, compare=False)
 
     @property
     def total(self) -> float:
-        """Points of all exercises."""
-        return round(sum((mark.points for mark in self.marks), 0.0), 2)
+        """Points of all exercises and marked questions."""
+        return round(sum((one.points for one in (*self.marks, *self.written)), 0.0), 2)
 
     @property
     def most(self) -> float:
         """Points that could be had."""
-        return round(sum((mark.most for mark in self.marks), 0.0), 2)
+        return round(sum((one.most for one in (*self.marks, *self.written)), 0.0), 2)
 
     def to_dict(self) -> dict:
         """Return the grade as data that JSON can hold."""
-        return asdict(self) | {
+        data = asdict(self)
+        del data["seconds"]
+        return data | {
             "student": self.student.name,
             "id": self.student.id,
             "total": self.total,
@@ -99,11 +157,12 @@ class Grade:
         return cls(
             student=Student(data["student"], data["id"]),
             digest=data["digest"],
-            marks=tuple(Mark(**mark) for mark in data["marks"]),
+            marks=tuple(map(Mark.from_dict, data["marks"])),
             status=data["status"],
             failures=tuple(data["failures"]),
             graded=data["graded"],
             look=tuple(data["look"]),
+            written=tuple(Written(**one) for one in data["written"]),
         )
 
 
@@ -144,6 +203,8 @@ class Run:
         Places that are worth a look.
     started : bool
         Whether the notebook was reached at all; if not, the machine is at fault.
+    seconds : float
+        Time it took.
     """
 
     name: str
@@ -153,6 +214,7 @@ class Run:
     late: bool = False
     look: tuple[str, ...] = ()
     started: bool = True
+    seconds: float = 0.0
 
 
 def judged(assignment: Assignment, notebook: Notebook, data: bytes, problem: str) -> Run:
@@ -206,7 +268,8 @@ def judge_apart(
 def _from_json(data: dict) -> Run:
     lists = {name: tuple(data[name]) for name in ("failures", "look")}
     tries = {
-        name: Try(**one | {"mark": Mark(**one["mark"])}) for name, one in data["tries"].items()
+        name: Try(**one | {"mark": Mark.from_dict(one["mark"])})
+        for name, one in data["tries"].items()
     }
     return Run(**data | lists | {"tries": tries})
 
@@ -215,7 +278,7 @@ def without_results(assignment: Assignment, name: str, problem: str) -> Run:
     """Stand for a notebook whose results are not there or cannot be read."""
     reason = words.notebook_stopped(problem)
     tries = {
-        one.name: Try(_without_points(one, reason), handed_in=False, called=False)
+        one.name: Try(_without_points(one, reason, STOPPED), handed_in=False, called=False)
         for one in assignment.exercises
     }
     return Run(name, problem, tries)
@@ -269,7 +332,7 @@ def mark_submission(
     """
     if submission.refused:
         reason = words.refused(submission.refused)
-        marks = tuple(_without_points(one, reason) for one in assignment.exercises)
+        marks = tuple(_without_points(one, reason, REFUSED) for one in assignment.exercises)
         return Grade(submission.student, digest, marks, reason, graded=False)
     marks = tuple(_best(one, runs).mark for one in assignment.exercises)
     stopped = [words.stopped(run.name, run.problem) for run in runs if run.problem]
@@ -277,7 +340,8 @@ def mark_submission(
     status = "; ".join(stopped) or words.GRADED
     earned = any(mark.points for mark in marks)
     look = tuple(one for run in runs for one in run.look) if earned else ()
-    return Grade(submission.student, digest, marks, status, failures, look=look)
+    seconds = sum(run.seconds for run in runs)
+    return Grade(submission.student, digest, marks, status, failures, look=look, seconds=seconds)
 
 
 def _best(exercise: Exercise, runs: Sequence[Run]) -> Try:
@@ -324,7 +388,7 @@ def followed(grade: Grade, later: Sequence[Exercise], run: Run) -> Grade:
 def not_graded(submission: Submission, digest: str, assignment: Assignment, reason: str) -> Grade:
     """Note that the machine failed; ``--resume`` tries again."""
     status = f"{words.PENDING}{reason} ({words.RUN_AGAIN})"
-    marks = tuple(_without_points(one, status) for one in assignment.exercises)
+    marks = tuple(_without_points(one, status, NOT_GRADED) for one in assignment.exercises)
     return Grade(submission.student, digest, marks, status, graded=False)
 
 
@@ -340,7 +404,7 @@ def is_pending(grade: Grade) -> bool:
 
 def _mark(exercise: Exercise, assignment: Assignment, answer: Answer) -> Mark:
     if answer.problem:
-        return _without_points(exercise, answer.problem)
+        return _without_points(exercise, answer.problem, PROBLEMS.get(answer.problem, STOPPED))
     return _judged(exercise, assignment, answer)
 
 
@@ -348,9 +412,10 @@ def _judged(exercise: Exercise, assignment: Assignment, answer: Answer) -> Mark:
     try:
         report = judge(exercise, assignment.cases[exercise.name], answer.outcomes)
     except Exception as error:  # whatever odd data does to a comparison: it earns nothing
-        return _without_points(exercise, words.incomparable(error))
+        return _without_points(exercise, words.incomparable(error), "incomparable")
     points, most = round(report.score * exercise.points, 2), float(exercise.points)
-    return Mark(exercise.name, exercise.title, points, most, report.feedback, report._repr_html_())
+    says = report.feedback, report._repr_html_(), report.mistake, report.diagnosis, report.case
+    return Mark(exercise.name, exercise.title, points, most, *says)
 
 
 def _with_note(mark: Mark, note: str) -> Mark:
@@ -358,6 +423,6 @@ def _with_note(mark: Mark, note: str) -> Mark:
     return replace(mark, feedback=feedback, html=html)
 
 
-def _without_points(exercise: Exercise, reason: str) -> Mark:
-    feedback, html = f"{exercise.name}: {reason}", f"<p>{escape(reason)}</p>"
-    return Mark(exercise.name, exercise.title, 0.0, float(exercise.points), feedback, html)
+def _without_points(exercise: Exercise, reason: str, diagnosis: str) -> Mark:
+    says = f"{exercise.name}: {reason}", f"<p>{escape(reason)}</p>", diagnosis, reason
+    return Mark(exercise.name, exercise.title, 0.0, float(exercise.points), *says)

@@ -14,15 +14,17 @@ import io
 import json
 import re
 import secrets
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from cnncourse_grader import words
-from cnncourse_grader.collect import Student
+from cnncourse_grader import classroom, words, written
+from cnncourse_grader.collect import Student, Submission
 from cnncourse_grader.feedback import page
 from cnncourse_grader.files import write
-from cnncourse_grader.marks import Grade, is_pending, is_stopped
+from cnncourse_grader.marks import Grade, Written, is_pending, is_stopped
+from cnncourse_grader.written import Question
 
 RECORDED = {"exercises", "warning", "limits", "protection", "salt", "seed"}
 ALL = "all"  # every exercise
@@ -53,9 +55,14 @@ class Store:
         self.folder = out.parent / out.stem if out.suffix else out.parent / f"{out.name}-students"
         self.grades: dict[Student, Grade] = {}
         self.before: dict[Student, Grade] = {}
+        self.written: dict[Student, tuple[Written, ...]] = {}
         self.record: dict = {}
         self.again: frozenset[str] = frozenset()
         self.protection: list[str] = []
+        self.late: dict[Student, str] = {}
+        self.paths: dict[Student, str] = {}
+        self.times: dict[str, dict] = {}
+        self.questions: Sequence[Question] = ()
 
     def open(self, seed: str, resume: bool, again: Sequence[str] = ()) -> None:
         """Begin a run, or go on with one.
@@ -90,6 +97,36 @@ class Store:
         self.traces = {"salt": salt, "seed": _trace(seed, salt)}
         if not self.record:
             self._write_record(self.exercises, self.limits)
+
+    def know(
+        self,
+        submissions: Sequence[Submission],
+        late: Mapping[str, str],
+        questions: Sequence[Question],
+    ) -> None:
+        """Take over what does not come from the notebooks' code.
+
+        Parameters
+        ----------
+        submissions : sequence of Submission
+            For their times and for the names under which feedback goes back.
+        late : mapping
+            Number of a student -> what a worksheet says of the time.
+        questions : sequence of Question
+            To be marked by a person.
+        """
+        path = self.folder / "times.json"
+        self.times = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        self.late = {
+            s.student: late.get(s.student.id, "") or s.late or self._time(s.student, "late", "")
+            for s in submissions
+        }
+        self.paths = {s.student: s.path for s in submissions}
+        self.questions = questions
+
+    def _time(self, student: Student, kind: str, other: object) -> object:
+        """Return what an earlier run noted of a student's time."""
+        return self.times.get(file_name(student), {}).get(kind, other)
 
     def _checked(self, path: Path, seed: str) -> dict:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -142,8 +179,10 @@ class Store:
         try:
             data = json.loads(self._path("json", student).read_text(encoding="utf-8"))
             grade = Grade.from_dict(data)
+            grade = replace(grade, seconds=self._time(student, "seconds", 0.0))
         except (OSError, ValueError, KeyError, TypeError):
             return False
+        self.written[student] = grade.written
         if (
             is_pending(grade)
             or grade.digest != digest
@@ -179,14 +218,62 @@ class Store:
     def add(self, grade: Grade) -> None:
         """Write the result of one student, the page first: its data says that it is whole."""
         grade = self._merged(grade)
+        self._write(replace(grade, written=self.written.get(grade.student, ())))
+
+    def _write(self, grade: Grade) -> None:
         self.grades[grade.student] = grade
-        write(self._path("feedback", grade.student), page(grade, self.warning))
+        waiting = [one.title for one in self.questions]
+        write(self._path("feedback", grade.student), page(grade, self.warning, waiting))
         data = grade.to_dict() | ({"warning": self.warning} if self.warning else {})
         write(self._path("json", grade.student), _as_json(data))
 
+    def merge(self, marked: Mapping[Student, tuple[Written, ...]]) -> None:
+        """Take over the marks of written answers, in data, pages and the table.
+
+        Parameters
+        ----------
+        marked : mapping
+            Student -> marks of all questions; who is not in it wrote nothing.
+        """
+        nothing = tuple(map(written.mark, self.questions))
+        for student, grade in list(self.grades.items()):
+            self._write(replace(grade, written=marked.get(student, nothing)))
+        self.write_table()
+
     def write_table(self) -> None:
-        """Write the table of all results so far."""
-        write(self.out, table(self.grades.values(), self.names, self.warning))
+        """Write the table of all results so far, and how long they took."""
+        write(self.out, table(self.grades.values(), self.names, self.warning, self.late))
+        times = {
+            file_name(student): {"seconds": one.seconds, "late": self.late.get(student, "")}
+            for student, one in self.grades.items()
+        }
+        write(self.folder / "times.json", _as_json(times))
+
+    def write_class(self, answers: Sequence[written.Answer]) -> list[str]:
+        """Write what is about the class as a whole, and the pages to hand out; say what to know.
+
+        Parameters
+        ----------
+        answers : sequence of Answer
+            Written ones, to be marked.
+        """
+        grades = sorted(self.grades.values(), key=lambda one: one.student)
+        write(self.folder / "class.html", classroom.page(grades))
+        write(self.folder / "alike.html", classroom.alike(grades))
+        back = {
+            path: self._path("feedback", one).read_bytes()
+            for one, path in feedback_paths(self.paths).items()
+        }
+        write(self.folder / "feedback.zip", archive(back))
+        if not self.questions:
+            return []
+        write(self.folder / "written.html", written.page(answers, self.questions, len(self.grades)))
+        return written.offer(self.folder / "written.csv", answers) + self.unmarked()
+
+    def unmarked(self) -> list[str]:
+        """Say who has no points for written answers where others have."""
+        left = [one.student.name for one in self.grades.values() if not one.written]
+        return [words.unmarked(sorted(left))] if 0 < len(left) < len(self.grades) else []
 
     def close(self) -> None:
         """Note, at the end of a run, what its results were made of."""
@@ -227,7 +314,53 @@ def file_name(student: Student) -> str:
     return f"{readable.encode()[:80].decode(errors='ignore')}-{trace}"
 
 
-def table(grades: Iterable[Grade], names: Sequence[str], warning: str) -> str:
+def feedback_paths(paths: Mapping[Student, str]) -> dict[Student, str]:
+    """Name the pages so that Moodle and Canvas find their students again.
+
+    Parameters
+    ----------
+    paths : mapping
+        Student -> path in the archive of a file that was handed in.
+
+    Returns
+    -------
+    dict
+        Student -> path of the page in the archive to upload. Moodle looks at the folder, Canvas at
+        the numbers in the name, which it gave both.
+
+    Examples
+    --------
+    >>> list(feedback_paths({Student("ann"): "Ann_12_assignsubmission_file/03.ipynb"}).values())
+    ['Ann_12_assignsubmission_file/03-feedback.html']
+    >>> list(feedback_paths({Student("bo"): "bo_LATE_12_345_03.ipynb"}).values())
+    ['bo_LATE_12_345_03-feedback.html']
+    """
+    found = {student: PurePosixPath(words.printable(path)) for student, path in paths.items()}
+    return {
+        student: str(PurePosixPath(*path.parts[:-1][:1], f"{path.stem}-feedback.html"))
+        for student, path in found.items()
+        # A path that leads out of the folder was refused; it goes nowhere.
+        if path.parts and not path.is_absolute() and ".." not in path.parts
+    }
+
+
+def archive(files: Mapping[str, bytes]) -> bytes:
+    """Return a zip whose bytes depend on its content alone."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, content in sorted(files.items()):
+            member = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            member.compress_type = zipfile.ZIP_DEFLATED
+            packed.writestr(member, content)
+    return data.getvalue()
+
+
+def table(
+    grades: Iterable[Grade],
+    names: Sequence[str],
+    warning: str,
+    late: Mapping[Student, str] | None = None,
+) -> str:
     """Write grades as CSV: one row a student, sorted, the same for the same grades.
 
     Parameters
@@ -238,20 +371,26 @@ def table(grades: Iterable[Grade], names: Sequence[str], warning: str) -> str:
         Exercises, in the order of the columns.
     warning : str
         Is added to every status.
+    late : mapping
+        Student -> what is known of the time.
 
     Returns
     -------
     str
-        Columns ``student``, ``id``, one an exercise, ``total``, ``max``, ``status``, ``look``; no
-        control characters.
+        Columns ``student``, ``id``, one an exercise, one a question if they are marked, ``total``,
+        ``max``, ``late``, ``status``, ``look``; no control characters.
     """
+    grades = sorted(grades, key=lambda one: one.student)
+    asked = list(dict.fromkeys(one.question for grade in grades for one in grade.written))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["student", "id", *names, "total", "max", "status", "look"])
-    for grade in sorted(grades, key=lambda one: one.student):
+    writer.writerow(["student", "id", *names, *asked, "total", "max", "late", "status", "look"])
+    for grade in grades:
         points = [f"{mark.points:g}" for mark in grade.marks]
+        given = {one.question: f"{one.points:g}" for one in grade.written}
+        points += [given.get(name, "") for name in asked]
         status = "; ".join(filter(None, [grade.status, warning]))
-        totals = [f"{grade.total:g}", f"{grade.most:g}"]
+        totals = [f"{grade.total:g}", f"{grade.most:g}", (late or {}).get(grade.student, "")]
         row = [*grade.student, *points, *totals, status, "; ".join(grade.look)]
         writer.writerow(map(words.printable, row))
     return text.getvalue()

@@ -18,6 +18,7 @@ def printable(text: str) -> str:
 
 GRADED = "graded"
 PENDING = "not graded: "
+LATE = "late"
 RUN_AGAIN = "this computer or the grader is at fault, not the submission; run again with --resume"
 STOPPED = "stopped: "
 UNPROTECTED = "graded without a sandbox: the submissions could read and change this computer"
@@ -277,7 +278,16 @@ def followed(name: str) -> str:
 
 # The page
 
-POINTS, EXERCISE = "Points", "Exercise"
+POINTS, EXERCISE, RESULT = "Points", "Exercise", "Result"
+RIGHT, NOT_YET, EMPTY = "✓ right", "✗ not yet", "○ no answer"
+MARKED = "read by a person"
+HINT, READ = "A hint:", "Read again:"
+ALL_OR_NOTHING = (
+    "An exercise is right when its answer is right in every case that was tried; there is nothing "
+    "between all of its points and none. Where an exercise calls an earlier answer of yours that "
+    "is not right yet, it is judged with the course's answer in its place."
+)
+NOT_MARKED = "A person reads these answers. Their points are not in the sum above."
 FAILED_CELLS = "Cells that stopped with an error"
 ALL_RAN = "Every notebook ran to its end."
 
@@ -285,6 +295,11 @@ ALL_RAN = "Every notebook ran to its end."
 def feedback_for(student: str) -> str:
     """Give the page's title."""
     return f"Feedback for {student}"
+
+
+def right_ones(right: int, count: int) -> str:
+    """Count what worked."""
+    return f"{right} of {count} exercises are right."
 
 
 def of_points(points: float, most: float) -> str:
@@ -300,3 +315,124 @@ def failed_cell(notebook: str, number: int, error: str) -> str:
 def warning(text: str) -> str:
     """Mark a warning as one."""
     return f"Warning: {text}"
+
+
+# Written answers, for the instructor
+
+WRITTEN = "Written answers"
+RUBRIC, MODEL, ANSWER = "Rubric", "Model answer", "Answer"
+HOW_TO_MARK = (
+    "Answers stand in an order that tells nothing of their students. Write points and comments "
+    "into written.csv: its column <code>answer</code> has the names that stand above the answers. "
+    "Formulas are shown as they were typed."
+)
+WITH_PICTURE = "(A picture belongs to this answer. It is in the notebook.)"
+NOTHING_WRITTEN = "Nothing was written."
+
+
+def written_by(count: int, students: int) -> str:
+    """Count the answers to a question."""
+    return f"{count} of {students} students wrote an answer."
+
+
+def worth_points(points: int) -> str:
+    """Say what a question is worth."""
+    return f"It is worth {points} point{'' if points == 1 else 's'}."
+
+
+def new_rows(file: str, count: int) -> str:
+    """Say that a table has grown."""
+    return f"{file}: {count} rows added for answers that were not there before"
+
+
+def unmarked(students: Sequence[str]) -> str:
+    """Name those whose total is of their functions alone."""
+    return f"no points for written answers yet, add --written: {', '.join(students)}"
+
+
+def unknown_answer(row: int, key: str) -> str:
+    """Name a row that belongs to nobody."""
+    return f"row {row}: {key!r} is no answer of this run; the secret seed decides the names"
+
+
+def other_question(row: int, key: str, got: str, wanted: str) -> str:
+    """Name a row whose question is another one."""
+    return f"row {row}: answer {key} belongs to {wanted!r}, got {got!r}"
+
+
+def bad_points(row: int, key: str, got: str, most: int) -> str:
+    """Name a row whose points cannot be."""
+    what = repr(got) if got.strip() else "nothing"
+    return f"row {row}: the points of answer {key} must be a number from 0 to {most}, got {what}"
+
+
+def twice(key: str) -> str:
+    """Name an answer with several rows."""
+    return f"answer {key} has more than one row"
+
+
+def no_row(key: str, question: str) -> str:
+    """Name an answer without a row."""
+    return f"answer {key} to {question!r} has no row"
+
+
+def and_more(count: int) -> str:
+    """Count what is not listed."""
+    return f"and {count} more"
+
+
+# What the class learned, for the instructor
+
+CLASS = "What this class learned"
+EXERCISES = "Exercises"
+SHARES = "How many answers are right"
+SHARE_COLUMNS = (EXERCISE, "Answers", "Right", "Share of the class")
+WRITTEN_COLUMNS = ("Question", "Mean of the points")
+ALIKE = "Answers that are equal but for names"
+ALIKE_COLUMNS = (EXERCISE, "Size", "Of all answers", "Students")
+WHAT_ALIKE_MEANS = (
+    "These answers have the same code once the names of variables, comments, types and layout are "
+    "left out. That happens by itself: a short function has few ways to be written, and a hint or "
+    "the book may show one. The smaller an answer is (size counts the parts of its code), and the "
+    "larger its share of the class, the less it says. This page takes no point and does not know "
+    "how an answer came to be. Ask the students."
+)
+NONE_ALIKE = "No two answers are equal."
+
+
+def counted(ran: int, count: int) -> str:
+    """Count what was graded."""
+    return f"{ran} of {count} submissions could be graded; the numbers are about these."
+
+
+def times(middle: float, longest: float, count: int) -> str:
+    """Say how long notebooks took."""
+    return (
+        f"The notebooks of one student took {middle:.1f} s, the longest {longest:.1f} s "
+        f"(median and maximum of {count})."
+    )
+
+
+def points_said(lowest: float, middle: float, highest: float, most: float) -> str:
+    """Say in words what the picture shows."""
+    return (
+        f"Students by points, of {most:g}: lowest {lowest:g}, median {middle:g}, "
+        f"highest {highest:g}."
+    )
+
+
+def of_students(count: int, said: int = 0) -> str:
+    """Count those who made a mistake, and those of them of whom the same is said."""
+    same = f", {said} of them" if 0 < said < count else ""
+    return f"{count} student{'' if count == 1 else 's'}{same}"
+
+
+def share(part: int, whole: int) -> str:
+    """Give a share as two counts."""
+    return f"{part} of {whole}"
+
+
+def others(other: int, empty: int) -> list[str]:
+    """Count those whose mistake is not listed, and those without an answer."""
+    lines = [f"{of_students(other)}: other mistakes."] if other else []
+    return lines + ([f"{of_students(empty)}: no answer."] if empty else [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -269,3 +270,39 @@ def test_collect_names_a_few_of_many_files(tmp_path: Path) -> None:
         (tmp_path / f"ann/{number}.pdf").write_text("x")
     (one,) = collect(tmp_path)
     assert one.refused == "no notebook was handed in, only 0.pdf, 1.pdf, 2.pdf and 2 more"
+
+
+def test_canvas_says_who_was_late_and_hides_names(tmp_path: Path) -> None:
+    names = (
+        "leeann_LATE_12_34_03.ipynb",
+        "bo_13_35_03.ipynb",
+        "anon_LATE_aB3xQ_67899_03.ipynb",
+        "anon_Zz9aB_67900_03.ipynb",
+        "anon_Zz9aB_67901_more.ipynb",
+        "my_LATE_homework.ipynb",
+    )
+    found = collect(write_zip(tmp_path / "a.zip", dict.fromkeys(names, solved())))
+    assert {(*one.student, one.late, one.path) for one in found} == {
+        ("leeann", "12", "late", names[0]),
+        ("bo", "13", "", names[1]),
+        ("anon_aB3xQ", "", "late", names[2]),
+        ("anon_Zz9aB", "", "", names[3]),
+        ("my_LATE_homework", "", "", names[5]),
+    }
+    assert [len(one.notebooks) for one in found if one.student.name == "anon_Zz9aB"] == [2]
+
+
+def test_texts_of_a_notebook_come_with_nbgraders_names(tmp_path: Path) -> None:
+    named = {"nbgrader": {"grade_id": "why"}}
+    cells = [
+        {"cell_type": "markdown", "metadata": named, "source": ["a", "b"]},
+        {"cell_type": "markdown", "metadata": {"nbgrader": [1]}, "source": "c"},
+        {"cell_type": "raw", "source": "d"},
+    ]
+    (tmp_path / "ann.ipynb").write_text(json.dumps({"cells": cells}))
+    (one,) = collect(tmp_path)
+    assert one.notebooks[0].texts == (("why", "ab"), ("", "c"))
+    cells[0]["source"] = "x" * 300_000
+    (tmp_path / "ann.ipynb").write_text(json.dumps({"cells": cells}))
+    (one,) = collect(tmp_path)
+    assert [len(text.source) for text in one.notebooks[0].texts] == [200_000, 0]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from cnncourse_grader.collect import Student
-from cnncourse_grader.fill import fill
+from cnncourse_grader.fill import fill, late
 from cnncourse_grader.marks import Grade, Mark
 
 # As Moodle writes it: a mark of the byte order, and text in several lines.
@@ -90,3 +90,24 @@ def test_odd_files_come_through(tmp_path: Path, change: tuple[str, str]) -> None
     path.write_bytes(data)
     fill(path, [graded("ann", "12")])
     assert path.read_bytes().replace(b"7.5", b"") == data
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("Submitted for grading - 2 days 3 hours late", "2 days 3 hours late"),
+        ("Zur Bewertung abgegeben - Bewertet - 5 Minuten später", "5 Minuten später"),
+        ("Submitted for grading - Graded", None),
+        ("No submission", None),
+    ],
+)
+def test_moodles_worksheet_says_who_was_late(tmp_path: Path, status: str, said: str | None) -> None:
+    path = tmp_path / "sheet.csv"
+    path.write_text(MOODLE.replace('"Submitted\r\n12"', f'"{status}"'))
+    assert late(path).get("12") == said
+    assert "120" not in late(path)
+
+
+def test_canvas_gradebook_says_nothing_of_the_time(tmp_path: Path) -> None:
+    (tmp_path / "book.csv").write_text(CANVAS)
+    assert late(tmp_path / "book.csv") == {}

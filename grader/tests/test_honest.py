@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from cnncourse_grader.grade import Options, grade
 from cnncourse_grader.marks import Grade
@@ -12,7 +14,7 @@ from submissions import CHECK, SECRET, SETUP, notebook
 from tricks import SIGNS, TRICKS
 
 from cnncourse import check
-from cnncourse.checks.notebook import Notebook
+from cnncourse.checks.notebook import Notebook, read_notebook
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +121,10 @@ def test_a_word_in_a_notebook_is_worth_a_look() -> None:
 )
 def test_ordinary_words_are_not_worth_a_look(source: str) -> None:
     assert worth_a_look(Notebook("a.py", (source,))) == ()
+
+
+def test_the_released_notebooks_are_not_worth_a_look() -> None:
+    folder = Path(__file__).parents[2] / "book/exercises"
+    released = [read_notebook(path.name, path.read_bytes()) for path in folder.glob("*.ipynb")]
+    assert len(released) > 5
+    assert [found for one in released for found in worth_a_look(one)] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,14 @@ from cnncourse_grader.assignment import Assignment, exercises_of
 from cnncourse_grader.collect import Student
 from cnncourse_grader.feedback import page
 from cnncourse_grader.files import write
-from cnncourse_grader.marks import Grade, Mark
-from cnncourse_grader.store import Store, file_name, table
+from cnncourse_grader.marks import EMPTY, Grade, Mark, Written
+from cnncourse_grader.sections import SECTIONS
+from cnncourse_grader.store import Store, feedback_paths, file_name, table
+from cnncourse_grader.written import questions_of
 from submissions import SECRET
 
+from cnncourse.checks import diagnosis, exercises
+from cnncourse.checks.chapters import ORDER
 from cnncourse.checks.notebook import read_notebook
 from cnncourse.checks.run import Outcome
 
@@ -34,7 +39,7 @@ def test_file_names_are_short_in_bytes_and_long_in_their_trace() -> None:
 
 def test_control_characters_reach_no_table() -> None:
     grade = Grade(Student("ann"), "", (), "stopped: \x1b[2J\n", look=("cell 1\u202e",))
-    assert table([grade], [], "").splitlines()[1] == "ann,,0,0,stopped: ?[2J?,cell 1?"
+    assert table([grade], [], "").splitlines()[1] == "ann,,0,0,,stopped: ?[2J?,cell 1?"
 
 
 def test_store_writes_no_half_files(tmp_path: Path) -> None:
@@ -154,7 +159,7 @@ def test_what_cannot_be_compared_earns_nothing(monkeypatch: pytest.MonkeyPatch) 
     asked = assignment.names, assignment.packed()
     run = marks.judge_apart(*asked, read_notebook("a.py", b""), answer, "")
     mark = run["tries"]["corr2d"]["mark"]
-    assert mark["points"] == 0
+    assert (mark["points"], mark["diagnosis"]) == (0, "incomparable")
     assert "cannot be compared (OverflowError)" in mark["feedback"]
 
 
@@ -163,3 +168,96 @@ def test_page_escapes_every_word() -> None:
     text = page(Grade(Student("<b>"), "", (mark,), "<b>", ("<b>",)), "<b>")
     assert text.count("&lt;b&gt;") == 7
     assert "<b>" not in text
+
+
+WRONG = Mark("edge_kernel", "An edge", 0.0, 2.0, "", "<p>No.</p>", "wrong-shape", "No.")
+STUB = Mark("sole_kernel", "The sole", 0.0, 2.0, "", "<p>Stub.</p>", "stub", "Stub.")
+RIGHT = Mark("corr2d", "Two loops", 1.0, 1.0, "", "<p>Yes.</p>")
+
+
+def test_page_says_what_worked_what_did_not_what_to_try_and_where_to_read() -> None:
+    text = page(Grade(Student("ann"), "", (WRONG, STUB, RIGHT)), "", ["Why?"])
+    assert "1 of 3 exercises are right." in text
+    assert [text.count(one) for one in ("✗ not yet", "○ no answer", "✓ right")] == [1, 1, 1]
+    assert "there is nothing between all of its points and none" in text
+    assert text.count("A hint:") == 2
+    assert '/book/03_cross_correlation.html#edges">Chapter 3, Edges</a>' in text
+    assert "<li>Why?</li>" in text
+    assert "Their points are not in the sum above" in text
+
+
+def test_page_has_points_and_comments_of_written_answers() -> None:
+    marked = Written("why", "Why?", 1.5, 3.0, "Say <more>.")
+    grade = Grade(Student("ann"), "", (RIGHT,), written=(marked,))
+    text = page(grade, "", ["Why?"])
+    assert "Points: 2.5 of 4" in text
+    assert "Say &lt;more&gt;." in text
+    assert "not in the sum" not in text
+
+
+def test_no_mistake_has_the_name_of_an_empty_answer() -> None:
+    names = {look.__name__.replace("_", "-") for look in diagnosis.DIAGNOSES}
+    assert not names & {*EMPTY, marks.STOPPED}
+
+
+def test_marks_of_written_answers_stay_when_code_is_graded_again(two: Path) -> None:
+    store = begun(two)
+    why = Written("why", "Why?", 1.0, 3.0)
+    store.merge({Student("ann"): (why,), Student("bo"): (why,)})
+    store.close()
+    again = begun(two, again=("g",))
+    again.add(graded("ann", 0, 2))
+    assert again.grades[Student("ann")].written == (why,)
+    assert again.grades[Student("ann")].total == 4
+    again.write_table()
+    header, ann = (two / "grades.csv").read_text().splitlines()
+    assert header == "student,id,f,g,why,total,max,late,status,look"
+    assert ann == "ann,,1,2,1,4,7,,graded,"
+
+
+def test_whoever_wrote_nothing_has_no_points_for_it(two: Path) -> None:
+    store = begun(two)
+    store.questions = questions_of([3])[:1]
+    store.merge({})
+    assert {one.written[0].points for one in store.grades.values()} == {0}
+    assert {one.most for one in store.grades.values()} == {7}
+    assert not store.unmarked()
+    store.add(graded("cy", 1, 1))
+    assert store.unmarked() == ["no points for written answers yet, add --written: cy"]
+
+
+@pytest.mark.parametrize(
+    ("path", "back"),
+    [
+        ("A Lee_12_assignsubmission_file_/03.ipynb", "A Lee_12_assignsubmission_file_/03-"),
+        ("A Lee_12_assignsubmission_file/a/b/03.ipynb", "A Lee_12_assignsubmission_file/03-"),
+        ("A Lee_12_assignsubmission_file_03.ipynb", "A Lee_12_assignsubmission_file_03-"),
+        ("lee_LATE_12_345_03.ipynb", "lee_LATE_12_345_03-"),
+        ("ann/03.ipynb", "ann/03-"),
+    ],
+)
+def test_pages_go_back_under_the_names_of_the_archive(path: str, back: str) -> None:
+    student = Student("ann")
+    assert feedback_paths({student: path}) == {student: f"{back}feedback.html"}
+    # Moodle looks for name, number and plugin at the first four underscores.
+    if "assignsubmission" in path:
+        assert re.split("[_/]", back)[1:4] == ["12", "assignsubmission", "file"]
+
+
+@pytest.mark.parametrize("path", ["../03.ipynb", "/etc/03.ipynb", "a/../../03.ipynb", ""])
+def test_no_page_goes_out_of_the_archive(path: str) -> None:
+    assert feedback_paths({Student("ann"): path}) == {}
+
+
+BOOK = Path(__file__).parents[2] / "book"
+
+
+def test_every_section_to_read_is_in_the_book() -> None:
+    assert set(SECTIONS) <= set(exercises())
+    missing = []
+    for name, heading in SECTIONS.items():
+        number = exercises()[name].chapter
+        page = BOOK / f"{number:02}_{ORDER[number - 1]}.md"
+        if page.exists() and f"\n## {heading}\n" not in page.read_text(encoding="utf-8"):
+            missing.append(f"{name}: {heading}")
+    assert missing == []

@@ -110,10 +110,10 @@ def test_archives_have_the_names_on_the_page():
 
 def test_table_of_grades_has_the_columns_on_the_page():
     columns = store.table([], ["EXERCISE"], "").strip().split(",")
-    assert columns == ["student", "id", "EXERCISE", "total", "max", "status", "look"]
+    assert columns == ["student", "id", "EXERCISE", "total", "max", "late", "status", "look"]
     text = (ROOT / "book/instructors/assign.md").read_text("utf-8")
-    row = "`student`, `id`, a column of points for each exercise, `total`, `max`, `status`, `look`"
-    assert row in text
+    row = "`student`, `id`, a column of points for each exercise, `total`, `max`, `late`, `status`"
+    assert f"{row}, `look`" in text
 
 
 @pytest.mark.parametrize("page", PAGES, ids=stem)

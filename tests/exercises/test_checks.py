@@ -1005,3 +1005,15 @@ def test_odd_values_make_a_short_report(value):
     report = examine(lambda x, c: value)
     assert not report.passed
     assert len(report.feedback) < 2000
+
+
+def test_a_report_names_its_mistake():
+    assert examine(lambda x, c: x.cumsum(1) + x * c).mistake == "the-flip-is-missing"
+    assert examine(divides_by_zero).mistake == "crash"
+    assert examine(affine).mistake == ""
+
+
+def test_mistakes_of_an_exercise_have_names_of_their_own():
+    for exercise in exercises().values():
+        said = {one.diagnosis for one in exercise.mistakes}
+        assert len(set(map(diagnosis.named, said))) == len(said), exercise.name

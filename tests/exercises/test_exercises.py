@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import subprocess
@@ -321,12 +322,15 @@ def workshop(tmp_path, monkeypatch):
     source.write_text(SMALL, "utf-8")
     syllabus = tmp_path / "syllabus.md"
     syllabus.write_text("- Exercises, 7 minutes: `corr2d`, *why?*\n", "utf-8")
+    questions = tmp_path / "questions.json"
+    questions.write_text("[]\n", "utf-8")
     pages = tmp_path / "book/exercises"
     versions = zip((pages, tmp_path / "_build/instructors"), tool.VERSIONS.values(), strict=True)
     for name, value in {
         "ROOT": tmp_path,
         "PAGES": pages,
         "SYLLABUS": syllabus,
+        "QUESTIONS": questions,
         "VERSIONS": dict(versions),
     }.items():
         monkeypatch.setattr(tool, name, value)
@@ -359,7 +363,9 @@ Say why.
 
 <!-- ### BEGIN SOLUTION -->
 
-Because. **Rubric.** 1 for that.
+**Answer.** Because.
+
+**Rubric.** 1 for that.
 
 <!-- ### END SOLUTION -->
 """
@@ -402,6 +408,28 @@ def test_tool_writes_both_notebooks_and_the_same_bytes_again(workshop, capsys):
     assert tool.SYLLABUS.read_text("utf-8") == f"- Exercises, {minutes} minutes: `corr2d`, *why?*\n"
 
 
+def test_tool_writes_what_is_to_know_of_written_answers(workshop):
+    tool.main([])
+    (one,) = json.loads(tool.QUESTIONS.read_text("utf-8"))
+    assert one.pop("cell") == student_version(workshop).cells[6].source
+    assert one == {
+        "name": "why",
+        "chapter": 1,
+        "title": "In words: why?",
+        "points": 1,
+        "statement": "Say why.",
+        "answer": "Because.",
+        "rubric": "1 for that.",
+    }
+    workshop.write_text(SMALL.replace("**Rubric.**", ""), "utf-8")
+    with pytest.raises(ValueError, match=r"lacks \*\*Rubric"):
+        tool.questions()
+
+
+def test_questions_for_the_grader_are_current():
+    assert tool.QUESTIONS.read_text("utf-8") == tool.questions(), "run `make exercises`"
+
+
 def test_tool_notices_what_is_out_of_date(workshop, capsys):
     assert tool.main(["--check"]) == 1
     tool.main([])
@@ -413,8 +441,12 @@ def test_tool_notices_what_is_out_of_date(workshop, capsys):
     tool.SYLLABUS.write_text("- Exercises, 7 minutes: `corr2d`\n")
     assert tool.stale([]) == [tool.SYLLABUS]
     tool.main([])
+    tool.QUESTIONS.write_text("[]\n")
+    assert tool.stale([]) == [tool.QUESTIONS]
+    tool.main([])
     workshop.rename(workshop.with_name("02_other.md"))
-    assert {path.name for path in tool.stale(tool.sources())} == {"02_other.md", "01_small.ipynb"}
+    found = {path.name for path in tool.stale(tool.sources())}
+    assert found == {"02_other.md", "01_small.ipynb", "questions.json"}
 
 
 @pytest.mark.parametrize(
