@@ -13,7 +13,7 @@ The learner's notebook, book/exercises/NN_topic.ipynb, is a page of the book: so
 stubs, hidden tests and rubrics are cut out. The instructor's, _build/instructors/NN_topic.ipynb,
 keeps them, with the markers that nbgrader cuts at: it can be handed to `nbgrader` as it is. Whoever
 marks written answers elsewhere finds questions, model answers and rubrics in what the grader reads,
-grader/cnncourse_grader/questions.json. Nothing is executed, so two runs give the same bytes.
+grader/cnncourse_grader/written.json. Nothing is executed, so two runs give the same bytes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from cnncourse.checks import find
 from tools.notebooks import ROOT, linked, number_cells, number_of, read_text, write
 
 PAGES = ROOT / "book/exercises"
-QUESTIONS = ROOT / "grader/cnncourse_grader/questions.json"
+WRITTEN = ROOT / "grader/cnncourse_grader/written.json"
 SYLLABUS = ROOT / "book/instructors/syllabus.md"
 HEADING = re.compile(r"(?m)^## (\w+)$")
 QUESTION = re.compile(r"(?ms)^## In words: ([^\n]+)$.*?^\+\+\+ (\{[^\n]+\})$")
@@ -230,7 +230,7 @@ def stale(paths: list[Path]) -> list[Path]:
     orphans = [path for path in sorted(PAGES.glob("*.ipynb")) if path.stem not in wanted]
     syllabus = SYLLABUS.read_text("utf-8")
     outdated = [SYLLABUS] if syllabus != with_minutes(syllabus) else []
-    outdated += [QUESTIONS] if QUESTIONS.read_text("utf-8") != questions() else []
+    outdated += [WRITTEN] if WRITTEN.read_text("utf-8") != questions() else []
     return [path for path in paths if not is_current(path)] + orphans + outdated
 
 
@@ -264,7 +264,7 @@ def build_all(paths: list[Path]) -> int:
         for folder in VERSIONS:
             print((folder / f"{path.stem}.ipynb").relative_to(ROOT))
     SYLLABUS.write_text(with_minutes(SYLLABUS.read_text("utf-8")), "utf-8")
-    QUESTIONS.write_text(questions(), "utf-8")
+    WRITTEN.write_text(questions(), "utf-8")
     return 0
 
 

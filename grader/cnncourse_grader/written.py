@@ -23,7 +23,7 @@ from cnncourse_grader.collect import Student, Submission
 from cnncourse_grader.files import write
 from cnncourse_grader.marks import Written
 
-SOURCE = Path(__file__).with_name("questions.json")
+SOURCE = Path(__file__).with_name("written.json")
 COLUMNS = ("answer", "question", "points", "max", "comment")
 # Letters alone: a spreadsheet takes 12e45678 for a number.
 LETTERS = str.maketrans("0123456789abcdef", "abcdefghijkmnpqr")

@@ -322,7 +322,7 @@ def workshop(tmp_path, monkeypatch):
     source.write_text(SMALL, "utf-8")
     syllabus = tmp_path / "syllabus.md"
     syllabus.write_text("- Exercises, 7 minutes: `corr2d`, *why?*\n", "utf-8")
-    questions = tmp_path / "questions.json"
+    questions = tmp_path / "written.json"
     questions.write_text("[]\n", "utf-8")
     pages = tmp_path / "book/exercises"
     versions = zip((pages, tmp_path / "_build/instructors"), tool.VERSIONS.values(), strict=True)
@@ -330,7 +330,7 @@ def workshop(tmp_path, monkeypatch):
         "ROOT": tmp_path,
         "PAGES": pages,
         "SYLLABUS": syllabus,
-        "QUESTIONS": questions,
+        "WRITTEN": questions,
         "VERSIONS": dict(versions),
     }.items():
         monkeypatch.setattr(tool, name, value)
@@ -410,7 +410,7 @@ def test_tool_writes_both_notebooks_and_the_same_bytes_again(workshop, capsys):
 
 def test_tool_writes_what_is_to_know_of_written_answers(workshop):
     tool.main([])
-    (one,) = json.loads(tool.QUESTIONS.read_text("utf-8"))
+    (one,) = json.loads(tool.WRITTEN.read_text("utf-8"))
     assert one.pop("cell") == student_version(workshop).cells[6].source
     assert one == {
         "name": "why",
@@ -427,7 +427,7 @@ def test_tool_writes_what_is_to_know_of_written_answers(workshop):
 
 
 def test_questions_for_the_grader_are_current():
-    assert tool.QUESTIONS.read_text("utf-8") == tool.questions(), "run `make exercises`"
+    assert tool.WRITTEN.read_text("utf-8") == tool.questions(), "run `make exercises`"
 
 
 def test_tool_notices_what_is_out_of_date(workshop, capsys):
@@ -441,12 +441,12 @@ def test_tool_notices_what_is_out_of_date(workshop, capsys):
     tool.SYLLABUS.write_text("- Exercises, 7 minutes: `corr2d`\n")
     assert tool.stale([]) == [tool.SYLLABUS]
     tool.main([])
-    tool.QUESTIONS.write_text("[]\n")
-    assert tool.stale([]) == [tool.QUESTIONS]
+    tool.WRITTEN.write_text("[]\n")
+    assert tool.stale([]) == [tool.WRITTEN]
     tool.main([])
     workshop.rename(workshop.with_name("02_other.md"))
     found = {path.name for path in tool.stale(tool.sources())}
-    assert found == {"02_other.md", "01_small.ipynb", "questions.json"}
+    assert found == {"02_other.md", "01_small.ipynb", "written.json"}
 
 
 @pytest.mark.parametrize(
