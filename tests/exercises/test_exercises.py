@@ -62,11 +62,14 @@ def test_check_accepts_right_answer(name, answer, seed):
 def verdicts(request):
     """Judge the wrong answers to every exercise that is tested, as learners run checks.
 
-    In one process of their own: in this one every call would pass jaxtyping and coverage.
+    In one process of their own: in this one every call would pass jaxtyping.
     """
     tested = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
     names = [one["judged"].name for one in tested if "judged" in one]
-    command = [sys.executable, "-m", "tests.exercises.mutants", "--seeds", "1", *names]
+    # Under coverage this process leaves its data beside the others', which are added up.
+    measured = ["-m", "coverage", "run", "--parallel-mode", "--source=cnncourse"]
+    runner = measured if request.config.getoption("cov_source", None) else []
+    command = [sys.executable, *runner, "-m", "tests.exercises.mutants", "--seeds", "1", *names]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), done.stderr
     return done.stdout
@@ -84,7 +87,7 @@ def test_check_rejects_and_names_every_wrong_answer(judged, verdicts):
 @pytest.mark.usefixtures("answers_of_the_course")
 @pytest.mark.parametrize("exercise", EXERCISES, ids=label)
 def test_check_rejects_a_text_after_it_has_tried_every_mistake(exercise):
-    """In this process, where coverage sees the mistakes run."""
+    """The mistakes that it knows must not fail on it."""
     report = check(exercise.name, lambda *arguments: "wrong")
     assert not report.passed
     assert report.diagnosis
