@@ -51,7 +51,7 @@ Ctrl-C stops early and keeps what was reached.
 """
 
 
-GRADERS = ("grade", "release")
+GRADERS = ("grade", "release", "compare")
 HOW_TO_INSTALL = (
     "this command comes with another package: pip install "
     '"cnncourse-grader @ git+https://github.com/cnncourse/cnncourse@main#subdirectory=grader"'

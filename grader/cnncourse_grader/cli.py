@@ -1,4 +1,4 @@
-"""The commands that this distribution adds to ``cnncourse``: grade and release.
+"""The commands that this distribution adds to ``cnncourse``: grade, release and compare.
 
 Nothing heavy is imported before a command runs.
 """
@@ -76,6 +76,17 @@ Exit code: 0 written, 1 something is wrong with the call, 2 a solution would hav
 """
 
 
+COMPARE_TEXT = """\
+Compare what a class answered to the questions with a key before and after. Each table has the
+columns student, question, option; key.csv lies beside the questions in instructors.zip. Only who
+answered a question both times counts. The page names no student.
+
+Exit code: 0 written, 1 something is wrong with the call or a table.
+
+  cnncourse compare before.csv after.csv --key key.csv --out compared.html
+"""
+
+
 def _add_grade(command: Parser) -> None:
     command.add_argument("submissions", type=Path, metavar="SUBMISSIONS", help="folder or zip")
     _add_seed(command)
@@ -139,6 +150,14 @@ def _add_release(command: Parser) -> None:
     )
     _add_seed(command)
     command.set_defaults(run=_release)
+
+
+def _add_compare(command: Parser) -> None:
+    command.add_argument("before", type=Path, metavar="BEFORE", help="table of answers")
+    command.add_argument("after", type=Path, metavar="AFTER", help="table of answers")
+    command.add_argument("--key", type=Path, required=True, help="what each option means: key.csv")
+    command.add_argument("--out", type=Path, required=True, help="page to write: compared.html")
+    command.set_defaults(run=_compare)
 
 
 def _add_seed(command: Parser) -> None:
@@ -242,5 +261,16 @@ def _release(options: argparse.Namespace) -> int:
     return 0
 
 
+def _compare(options: argparse.Namespace) -> int:
+    from cnncourse_grader import inventory
+    from cnncourse_grader.files import write
+
+    key = inventory.read_key(options.key)
+    before, after = (inventory.read_answers(one, key) for one in (options.before, options.after))
+    print(write(options.out, inventory.page(key, before, after)))
+    return 0
+
+
 GRADE = Command("grade submissions in a sandbox", GRADE_TEXT, _add_grade)
 RELEASE = Command("write the archives for students and instructors", RELEASE_TEXT, _add_release)
+COMPARE = Command("compare a class's answers before and after", COMPARE_TEXT, _add_compare)

@@ -436,3 +436,32 @@ def others(other: int, empty: int) -> list[str]:
     """Count those whose mistake is not listed, and those without an answer."""
     lines = [f"{of_students(other)}: other mistakes."] if other else []
     return lines + ([f"{of_students(empty)}: no answer."] if empty else [])
+
+
+# Questions with a key, before and after
+
+COMPARED = "Before and after"
+QUESTIONS = "Right answers"
+QUESTION_COLUMNS = ("Question", "Before", "After", "Wrong to right", "Right to wrong")
+BELIEFS = "Misconceptions that were chosen"
+BELIEF_COLUMNS = ("Misconception", "Before", "After", "Both times", "Where to read")
+CHANCE = (
+    "A class moves by chance, too. If a question were answered by guessing both times, as many "
+    "students would go from wrong to right as from right to wrong."
+)
+
+
+def compared(both: int, before: int, after: int) -> str:
+    """Count who answered when."""
+    return (
+        f"{of_students(both)} answered both times; the numbers are about these. "
+        f"{before} answered before only, {after} after only."
+    )
+
+
+def gain(before: int, after: int, count: int) -> str:
+    """Say how many answers are right, and which share of the wrong ones has become right."""
+    said = f"{before} of {count} answers were right before, {after} are right after."
+    if before == count:
+        return said
+    return f"{said} That is {(after - before) / (count - before):.0%} of what could be gained."
