@@ -62,8 +62,8 @@ def where_to_read(exercise: Exercise) -> tuple[str, str]:
     Examples
     --------
     >>> from cnncourse.checks import find
-    >>> where_to_read(find("edge_kernel"))[0]
-    'Chapter 3, Edges'
+    >>> where_to_read(find("edge_kernel"))[0].partition(", ")[2]
+    'Edges'
     """
     number, section = exercise.chapter, SECTIONS.get(exercise.name, "")
     page = f"{BOOK}{number:02}_{ORDER[number - 1]}.html"

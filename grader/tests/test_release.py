@@ -74,7 +74,7 @@ def test_instructors_get_the_questions_of_their_chapters(tmp_path: Path) -> None
     ours = {name for name in files if name.startswith("questions/")}
     assert {"questions/moodle.xml", "questions/canvas-qti.zip", f"questions/nbgrader/{NAME}"} < ours
     assert b"one-in-a-row" in files["questions/moodle.xml"]
-    assert b"windows-on-thirty" not in files["questions/moodle.xml"]  # chapter 4
+    assert b"windows-on-thirty" not in files["questions/moodle.xml"]  # of another chapter
 
 
 def test_archives_have_the_same_bytes_each_time(released: Path, tmp_path: Path) -> None:

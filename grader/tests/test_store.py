@@ -181,7 +181,7 @@ def test_page_says_what_worked_what_did_not_what_to_try_and_where_to_read() -> N
     assert [text.count(one) for one in ("✗ not yet", "○ no answer", "✓ right")] == [1, 1, 1]
     assert "there is nothing between all of its points and none" in text
     assert text.count("A hint:") == 2
-    assert '/book/03_cross_correlation.html#edges">Chapter 3, Edges</a>' in text
+    assert re.search(r'/book/03_cross_correlation.html#edges">Chapter \d+, Edges</a>', text)
     assert "<li>Why?</li>" in text
     assert "Their points are not in the sum above" in text
 
