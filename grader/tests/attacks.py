@@ -174,7 +174,7 @@ for name, number in HOST_calls:
 for family in (socket.AF_NETLINK, socket.AF_ALG, socket.AF_VSOCK):
     try:
         socket.socket(family, socket.SOCK_DGRAM).close()
-        found.append(str(family))
+        found.append(family.name)
     except OSError: pass
 switches = ["/proc/self/comm", "/proc/self/oom_score_adj", "/proc/sysrq-trigger"]
 for folder in ("/proc/sys", "/sys"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cnncourse_grader import grade as grading
 from cnncourse_grader import release, sandbox
-from cnncourse_grader.cli import GRADE, RELEASE
+from cnncourse_grader.cli import COMPARE, GRADE, RELEASE
 from cnncourse_grader.collect import Student
 from cnncourse_grader.marks import Grade
 from submissions import SECRET, solved
@@ -19,7 +19,7 @@ from cnncourse import cli
 
 def test_the_commands_are_installed() -> None:
     added = {one.name: one.load() for one in entry_points(group="cnncourse.commands")}
-    assert added == {"grade": GRADE, "release": RELEASE}
+    assert added == {"grade": GRADE, "release": RELEASE, "compare": COMPARE}
 
 
 @pytest.mark.parametrize(
