@@ -118,14 +118,13 @@ def test_options_have_a_name_for_a_screen_reader(page: Page) -> None:
 
 def test_without_a_script_the_key_opens(browser: Browser, site: Path) -> None:
     context = browser.new_context(java_script_enabled=False)
-    with serve(site) as base:
-        page = context.new_page()
-        page.goto(f"{base}{NAME}.html")
-        one = box(page, CHOICE)
-        assert not one.locator("button").is_visible()
-        assert not one.get_by_text("three of five positions").is_visible()
-        one.locator("summary").click()
-        assert one.get_by_text("three of five positions").is_visible()
-        box(page, NUMBER).locator("input").press("Enter")
-        assert page.url == f"{base}{NAME}.html"  # nothing is sent
+    page, address = context.new_page(), f"{serve(site)}{NAME}.html"
+    page.goto(address)
+    one = box(page, CHOICE)
+    assert not one.locator("button").is_visible()
+    assert not one.get_by_text("three of five positions").is_visible()
+    one.locator("summary").click()
+    assert one.get_by_text("three of five positions").is_visible()
+    box(page, NUMBER).locator("input").press("Enter")
+    assert page.url == address  # nothing is sent
     context.close()

@@ -23,7 +23,6 @@ from cnncourse.invariance import equivariance_error, invariance_error, translate
 from cnncourse.layer_table import layer_table
 from cnncourse.lenet import LeNet, init_xavier, layer_scales
 from cnncourse.locality import conv_matrix
-from cnncourse.normalization import normalize
 from cnncourse.padding_stride import conv_output_size, usage_count
 from cnncourse.pooling import avg_pool2d
 from cnncourse.receptive_field import receptive_field
@@ -67,7 +66,7 @@ def kept_shifts(*strides: int) -> int:
 
 
 def flattened(padding: int, second_padding: int = 0) -> int:
-    size = conv_output_size(36, 5, padding=padding) // 2
+    size = conv_output_size(44, 5, padding=padding) // 2
     return 16 * (conv_output_size(size, 5, padding=second_padding) // 2) ** 2
 
 
@@ -89,6 +88,7 @@ COMPUTED: dict[str, list[Callable[[], float]]] = {
         lambda: receptive_field(FIELD).size[0],
         lambda: receptive_field([(5, 1)] * 3).size[0],
         lambda: 1 + 4 * 2 + 4 * 2 + 4 * 2,
+        lambda: 1 + 4 * 2 + 4 + 4,
         lambda: 5 + 5 + 5,
         lambda: receptive_field(FIELD[:1]).size[0],
     ],
@@ -130,7 +130,7 @@ COMPUTED: dict[str, list[Callable[[], float]]] = {
         lambda: kept_shifts(1, 1),
     ],
     "numbers-into-the-dense-layer": [
-        lambda: LeNet()[:7](ones(1, 1, 36, 36)).numel(),
+        lambda: LeNet()[:7](ones(1, 1, 44, 44)).numel(),
         lambda: LeNet()[:7](ones(1, 1, 28, 28)).numel(),
         lambda: flattened(2, second_padding=2),
         lambda: flattened(2) // 16,
@@ -164,9 +164,13 @@ def accuracy(record: str, name: str, measure: str = "test_accuracy") -> float:
     return mean(load_record(record).final(name, measure))
 
 
-def of_seeds(record: str, name: str, measure: str) -> torch.Tensor:
+def of_all_seeds(record: str, name: str, measure: str) -> torch.Tensor:
     runs = [run for run in load_record(record).runs if run["recipe"] == name]
-    return torch.tensor([run[measure] for run in runs]).mean(0)
+    return torch.tensor([run[measure] for run in sorted(runs, key=lambda run: run["seed"])])
+
+
+def of_seeds(record: str, name: str, measure: str) -> torch.Tensor:
+    return of_all_seeds(record, name, measure).mean(0)
 
 
 def only_neighbours_lose() -> bool:
@@ -358,17 +362,37 @@ def short_steps_round() -> bool:
 
 
 def only_training_mode_mixes() -> bool:
+    """Ask about one photo among some, among others and among the first ones again."""
     norm, others = nn.BatchNorm2d(16), torch.cat([BATCH[:1], BATCH[1:] + 3])
-    same = {
-        mode: torch.equal(norm.train(mode)(BATCH)[0], norm(others)[0]) for mode in (True, False)
-    }
-    return same == {True: False, False: True}
+    same = {}
+    for mode in (True, False):
+        first, second, third = (norm.train(mode)(x)[0] for x in (BATCH, others, BATCH))
+        same[mode] = torch.equal(first, second), torch.equal(first, third)
+    return same == {True: (False, True), False: (True, True)}
 
 
-def the_scale_is_lost() -> bool:
-    x, weight = torch.rand(4, 1, 6, 6), torch.rand(3, 1, 3, 3)
-    one, ten = (normalize(conv2d(x, w), (0, 2, 3), eps=0.0) for w in (weight, 10 * weight))
-    return torch.allclose(one, ten, atol=1e-4)
+def the_shift_is_lost() -> bool:
+    """Tell that it is lost in training mode, and divided by the deviation in evaluation mode."""
+    norm, x, weight = nn.BatchNorm2d(3), torch.rand(4, 1, 6, 6), torch.rand(3, 1, 3, 3)
+    grown = {}
+    for mode in (True, False):
+        low, high = (norm.train(mode)(conv2d(x, weight, ones(3) * b)) for b in (1, 4))
+        grown[mode] = high - low
+    passed = (3 / norm.running_var.sqrt()).reshape(3, 1, 1).expand_as(grown[False])
+    lost = torch.allclose(grown[True], torch.zeros_like(passed), atol=1e-4)
+    return lost and torch.allclose(grown[False], passed, rtol=1e-3)
+
+
+def noise_takes_a_part_of_the_gain() -> bool:
+    """Compare the losses of all seeds: with weak noise, and with strong noise."""
+    names = ("plain", "batch", "noise_0.25", "noise_0.5")
+    loss, moved = (
+        {name: of_all_seeds("normalization", f"watched_{name}", measure) for name in names}
+        for measure in ("loss", "moved")
+    )
+    plain, batch, weak, strong = (loss[name].mean(1) for name in names)
+    noisy = moved["noise_0.25"].mean() > moved["plain"].mean() > moved["batch"].mean()
+    return bool(noisy and ((batch < weak) & (weak < plain) & (plain < strong)).all())
 
 
 FACTS: dict[str, Callable[[], bool | str]] = {
@@ -399,11 +423,10 @@ FACTS: dict[str, Callable[[], bool | str]] = {
     "answer-to-noise": noise_gets_a_name,
     "why-the-kernel-turns": the_transpose_turns,
     "step-of-a-measurement": short_steps_round,
-    "sorted-by-class": only_training_mode_mixes,
-    "weights-ten-times-as-large": the_scale_is_lost,
+    "same-photo-twice": only_training_mode_mixes,
+    "bias-before-a-normalization": the_shift_is_lost,
+    "test-of-an-explanation": noise_takes_a_part_of_the_gain,
 }
-# A matter of logic: no number decides it.
-REASONED = {"test-of-an-explanation"}
 
 
 # Measurements that a text quotes

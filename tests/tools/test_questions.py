@@ -19,7 +19,7 @@ import pytest
 from bs4 import BeautifulSoup
 from nbconvert.preprocessors import ExecutePreprocessor
 
-from tests.tools.keys import COMPUTED, FACTS, QUOTED, REASONED
+from tests.tools.keys import COMPUTED, FACTS, QUOTED
 from tools import questions
 from tools.questions import LETTERS, ROOT, Chapter, Question, __main__, canvas, moodle, notebooks
 from tools.questions.files import HEAD, files
@@ -42,8 +42,7 @@ def test_numbers_are_computed(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name, one in ALL.items() if not one.numeric])
 def test_right_option_holds(name: str) -> None:
-    if name not in REASONED:
-        assert FACTS[name]() in (True, ALL[name].key.text)
+    assert FACTS[name]() in (True, ALL[name].key.text)
 
 
 @pytest.mark.parametrize(("name", "compute"), QUOTED, ids=[name for name, _ in QUOTED])
