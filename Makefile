@@ -43,8 +43,9 @@ test: lint book ## lint, package tests, every notebook, the book's guards, the s
 	@echo "make test took $$(($$(date +%s) - $(START))) s"
 
 test-grading: $(VENV)/ready ## the grader as a whole, with the slow tests that `make test` leaves out
+	@# Hostile data is read and judged in processes that may be killed: coverage does not see these.
 	$(ONE_THREAD) $(BIN)/python -m pytest grader tests/book/test_nbgrader.py --numprocesses logical \
-		--dist loadfile --no-loadscope-reorder --durations 10 --cov=cnncourse_grader
+		--dist loadfile --no-loadscope-reorder --durations 10 --cov=cnncourse_grader --cov-fail-under=95
 	@echo "make test-grading took $$(($$(date +%s) - $(START))) s"
 
 test-colab: $(VENV)/ready ## the setup cell in Colab's versions, 1.6 GB the first time

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
+import stat
+import zipfile
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 
@@ -16,3 +20,15 @@ def write(path: Path, content: str | bytes) -> Path:
         os.fsync(file.fileno())
     os.replace(partial, path)
     return path
+
+
+def zipped(files: Mapping[str, str | bytes], scripts: Collection[str] = ()) -> bytes:
+    """Return a zip whose bytes depend on its content alone; ``scripts`` may be run."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in sorted(files.items()):
+            member = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            member.external_attr = (stat.S_IFREG | (0o755 if name in scripts else 0o644)) << 16
+            member.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(member, content)
+    return data.getvalue()

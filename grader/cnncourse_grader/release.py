@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import io
-import stat
 import sys
-import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from cnncourse_grader import stripped, version, world
-from cnncourse_grader.files import write
+from cnncourse_grader.files import write, zipped
 from cnncourse_grader.leaks import NOTE, leaks
 
 if TYPE_CHECKING:
@@ -87,10 +84,11 @@ def release(
     cut = Cut(course)
     archives = {
         STUDENTS: _students(cut, sources),
-        INSTRUCTORS: _zip(_instructor_files(cut, sources)),
+        INSTRUCTORS: zipped(_instructor_files(cut, sources)),
     }
     if gradescope:
-        archives[AUTOGRADER] = _zip(autograder_files(seed, [_chapter(path) for path in sources]))
+        files = autograder_files(seed, [_chapter(path) for path in sources])
+        archives[AUTOGRADER] = zipped(files, SCRIPTS)
     return [write(out / name, archive) for name, archive in archives.items()]
 
 
@@ -147,7 +145,7 @@ def _students(cut: Cut, sources: Iterable[Path]) -> bytes:
     """Return the students' archive, opened again and found clean."""
     paths = {f"{path.stem}.ipynb": path for path in sources}
     notebooks = {name: _notebook(cut.student(path)) for name, path in paths.items()}
-    archive = _zip({NOTE: FOR_STUDENTS} | notebooks)
+    archive = zipped({NOTE: FOR_STUDENTS} | notebooks)
     if found := leaks(archive, {name: _solved(cut, path) for name, path in paths.items()}):
         raise LeakError("a solution would get out, nothing is released:\n" + "\n".join(found))
     return archive
@@ -205,15 +203,3 @@ def _pinned(package: str) -> str:
         return f"{package}=={importlib.metadata.version(package).partition('+')[0]}"
     except importlib.metadata.PackageNotFoundError:
         return package
-
-
-def _zip(files: Mapping[str, str | bytes]) -> bytes:
-    """Return an archive whose bytes depend on its content alone."""
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in sorted(files.items()):
-            member = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-            member.external_attr = (stat.S_IFREG | (0o755 if name in SCRIPTS else 0o644)) << 16
-            member.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(member, content)
-    return data.getvalue()

@@ -14,7 +14,6 @@ import io
 import json
 import re
 import secrets
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -22,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from cnncourse_grader import classroom, words, written
 from cnncourse_grader.collect import Student, Submission
 from cnncourse_grader.feedback import page
-from cnncourse_grader.files import write
+from cnncourse_grader.files import write, zipped
 from cnncourse_grader.marks import Grade, Written, is_pending, is_stopped
 from cnncourse_grader.written import Question
 
@@ -264,7 +263,7 @@ class Store:
             path: self._path("feedback", one).read_bytes()
             for one, path in feedback_paths(self.paths).items()
         }
-        write(self.folder / "feedback.zip", archive(back))
+        write(self.folder / "feedback.zip", zipped(back))
         if not self.questions:
             return []
         write(self.folder / "written.html", written.page(answers, self.questions, len(self.grades)))
@@ -342,17 +341,6 @@ def feedback_paths(paths: Mapping[Student, str]) -> dict[Student, str]:
         # A path that leads out of the folder was refused; it goes nowhere.
         if path.parts and not path.is_absolute() and ".." not in path.parts
     }
-
-
-def archive(files: Mapping[str, bytes]) -> bytes:
-    """Return a zip whose bytes depend on its content alone."""
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as packed:
-        for name, content in sorted(files.items()):
-            member = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-            member.compress_type = zipfile.ZIP_DEFLATED
-            packed.writestr(member, content)
-    return data.getvalue()
 
 
 def table(

@@ -235,8 +235,8 @@ def test_nothing_is_released_with_a_solution(
 def test_no_other_file_is_released(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    zipped = release._zip
-    monkeypatch.setattr(release, "_zip", lambda files: zipped({**files, name: b"\x7fELF\xff"}))
+    zipped = release.zipped
+    monkeypatch.setattr(release, "zipped", lambda files: zipped({**files, name: b"\x7fELF\xff"}))
     with pytest.raises(LeakError, match=f"{name} is no file of a release"):
         release.release(ROOT, tmp_path, [3])
     assert list(tmp_path.iterdir()) == []

@@ -6,11 +6,11 @@ a file of its own beside it. The format: https://www.imsglobal.org/question/qtiv
 
 from __future__ import annotations
 
-import io
-import zipfile
 from collections.abc import Iterable
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
+
+from cnncourse_grader.files import zipped
 
 from tools.questions import Chapter, Option, Question, feedback, to_html
 
@@ -40,18 +40,7 @@ def write(chapters: Iterable[Chapter]) -> bytes:
         resource(resources, name, "imsqti_xmlv1p2", quiz, needs=f"{name}_meta")
         resource(resources, f"{name}_meta", META, settings)
     files["imsmanifest.xml"] = manifest(resources)
-    return packed(files)
-
-
-def packed(files: dict[str, str]) -> bytes:
-    """Zip files under a fixed date."""
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in sorted(files.items()):
-            member = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-            member.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(member, content)
-    return data.getvalue()
+    return zipped(files)
 
 
 def manifest(resources: Element) -> str:
