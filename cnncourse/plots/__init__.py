@@ -12,7 +12,6 @@ from cnncourse.plots.curves import (
     sampled,
     seed_curves,
     seed_strip,
-    shift_curves,
     signals,
     training_curves,
 )
@@ -49,7 +48,6 @@ __all__ = [
     "sampled",
     "seed_curves",
     "seed_strip",
-    "shift_curves",
     "signals",
     "step_errors",
     "training_curves",

@@ -346,37 +346,6 @@ def sampled(
     return figure
 
 
-def shift_curves(values: Mapping[str, Sequence[Sequence[float]]], label: str) -> Figure:
-    """Draw the mean of the seeds against the pixels that the pictures have moved.
-
-    A band reaches from the lowest seed to the highest.
-
-    Parameters
-    ----------
-    values : mapping from name to numbers
-        A row a seed; a row holds a number for 0, 1, 2 ... pixels.
-    label : str
-        What the numbers are.
-
-    Returns
-    -------
-    Figure
-        With one axes.
-
-    Raises
-    ------
-    ValueError
-        If there is no name, more than there are colours, or one without rows.
-
-    Examples
-    --------
-    >>> figure = shift_curves({"a": [[1.0, 0.8], [1.0, 0.6]]}, "consistency")
-    >>> [round(float(y), 2) for y in figure.axes[0].lines[0].get_ydata()]
-    [1.0, 0.7]
-    """
-    return seed_curves(values, label, "pixels moved")
-
-
 def seed_curves(
     values: Mapping[str, Sequence[Sequence[float]]],
     label: str,

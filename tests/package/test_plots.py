@@ -49,7 +49,6 @@ EVERY = {
     "matrices": lambda: plots.matrices({"a": torch.ones(2, 3), "b": torch.eye(3)}),
     "cone": lambda: plots.cone([(3, 1), (3, 2)], PICTURES[:2, 0].flatten()[:11]),
     "pictures": lambda: plots.pictures({"a": PICTURES[0, 0], "b": PICTURES[1, 0, :2, :3]}),
-    "shift_curves": lambda: plots.shift_curves({"a": [[1.0, 0.5], [1.0, 0.7]]}, "consistency"),
     "seed_curves": lambda: plots.seed_curves({"a": [[1.0, 0.5]], "b": [[2.0, 1.0]]}, "y", "x"),
     "rate_map": lambda: plots.rate_map({"a": {0.1: [0.5, 0.7]}, "b": {0.1: [0.1, 0.2]}}),
     "sampled": lambda: plots.sampled({"one": torch.sin, "two": torch.cos}, pixels=8, step=2),
@@ -564,9 +563,9 @@ def test_layer_prices_refuse_wrong_input() -> None:
         plots.layer_prices({"act": nn.Sequential(nn.ReLU())}, (4, 5, 6))
 
 
-def test_shift_curves_are_the_mean_of_the_seeds_in_a_band_from_lowest_to_highest() -> None:
+def test_seed_curves_are_the_mean_of_the_seeds_in_a_band_from_lowest_to_highest() -> None:
     seeds = {"a": [[1.0, 0.4, 0.1], [1.0, 0.6, 0.3], [1.0, 0.8, 0.8]], "b": [[0.5] * 3]}
-    axes = plots.shift_curves(seeds, "share").axes[0]
+    axes = plots.seed_curves(seeds, "share", "step").axes[0]
     assert axes.lines[0].get_xydata()[1:].flatten() == pytest.approx([1, 0.6, 2, 0.4])
     low, high = axes.collections[0].get_datalim(axes.transData).intervaly
     assert (low, high) == (0.1, 1)
@@ -574,11 +573,11 @@ def test_shift_curves_are_the_mean_of_the_seeds_in_a_band_from_lowest_to_highest
     assert axes.get_ylabel() == "share"
 
 
-def test_shift_curves_refuse_wrong_input() -> None:
+def test_seed_curves_refuse_wrong_input() -> None:
     with pytest.raises(ValueError, match=r"`values` must hold numbers .* got none for \['a'\]"):
-        plots.shift_curves({"a": []}, "share")
+        plots.seed_curves({"a": []}, "share", "step")
     with pytest.raises(ValueError, match="`values` must hold at most 7 curves, got 8"):
-        plots.shift_curves({key: [[1.0, 0.5]] for key in "abcdefgh"}, "share")
+        plots.seed_curves({key: [[1.0, 0.5]] for key in "abcdefgh"}, "share", "step")
 
 
 def test_seed_curves_stand_where_they_are_told() -> None:
