@@ -84,9 +84,7 @@ def says(phrase: str, *values: float | int, within: float | int | None = None) -
     _made.append(Claim(phrase, tuple(map(float, values)), within))
 
 
-def asks(
-    question: str, computed: Mapping[str, object], within: float | int | None = None
-) -> None:
+def asks(question: str, computed: Mapping[str, object], within: float | int | None = None) -> None:
     """Assert that the key of a box ``predict`` is what the chapter computes.
 
     ``question`` stands word for word in the box. Each key of numbers, also of those that name a

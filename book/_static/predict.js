@@ -41,7 +41,8 @@
     const parts = answering(box);
     const beside = document.createElement("p"); // the guess, next to the result
     beside.className = "guess";
-    let guess = "";
+    parts[0]?.before(beside);
+    let [guess, verdict] = ["", ""];
 
     const quoted = text => (isChoice ? `“${text}”` : text);
     const told = text => (text ? `You said ${quoted(text)}; it is ${quoted(answer)}.` : `It is ${quoted(answer)}.`);
@@ -50,20 +51,19 @@
       for (const part of parts) part.hidden = isOpen ? false : FOLD;
       show.textContent = isOpen ? HIDE : SHOW;
       show.ariaExpanded = isOpen;
-      beside.remove();
-      if (isOpen && guess) parts[0]?.before(beside);
+      beside.textContent = isOpen ? verdict : "The output waits for your guess.";
       dispatchEvent(new Event("resize")); // boxes have a width only now
     }
 
     function say(kind, head, words) {
-      const strong = document.createElement("p");
-      strong.append(head);
+      const first = document.createElement("p");
+      first.append(head);
       said.className = `said ${kind}`;
-      said.replaceChildren(strong, ...(words?.hasChildNodes() ? [words.cloneNode(true)] : []));
+      said.replaceChildren(first, ...(words?.hasChildNodes() ? [words.cloneNode(true)] : []));
     }
 
     function reveal(kind, head, words) {
-      beside.textContent = head;
+      verdict = guess && head;
       say(kind, head, words);
       toggle(true);
     }

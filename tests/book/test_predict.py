@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page
 
 from tests.book.guards import in_both_schemes, printed, window
-from tests.book.visits import ROOT, serve, visiting
+from tests.book.visits import serve, visiting
 from tools import predictions
 from tools.notebooks import chapters
 
@@ -34,6 +34,11 @@ def output(page: Page, place: int) -> Locator:
     return page.locator(f"#predict-{place} + .cell .cell_output")
 
 
+def beside(page: Page, place: int) -> Locator:
+    """Return the line right before that output."""
+    return page.locator(f"#predict-{place} + .cell .guess:has(+ .cell_output)")
+
+
 def is_open(page: Page, place: int) -> bool:
     return output(page, place).get_attribute("hidden") is None
 
@@ -54,7 +59,8 @@ def guess(page: Page, place: int, given: str) -> str:
 
 
 def test_output_and_its_text_are_folded_and_the_code_is_not(page: Page) -> None:
-    assert not output(page, LEFT).is_visible() or not is_open(page, LEFT)
+    assert not is_open(page, LEFT)
+    assert beside(page, LEFT).inner_text() == "The output waits for your guess."
     assert page.get_by_text("It costs ten times four pixels").get_attribute("hidden") is not None
     code = page.locator(f"#predict-{LEFT} + .cell .cell_input")
     assert "conv_output_size" in code.inner_text()
@@ -65,7 +71,7 @@ def test_right_answer_opens(page: Page) -> None:
     assert guess(page, LEFT, "200") == "You said 200. That is right."
     assert is_open(page, LEFT)
     assert page.get_by_text("It costs ten times four pixels").is_visible()
-    assert page.locator(".guess").inner_text() == "You said 200. That is right."
+    assert beside(page, LEFT).inner_text() == "You said 200. That is right."
     assert not is_open(page, SUMS)  # the others stay as they are
 
 
@@ -73,8 +79,8 @@ def test_mistake_is_named_and_stands_beside_the_result(page: Page) -> None:
     words = guess(page, LEFT, "190")
     assert words.startswith("You said 190; it is 200. A kernel of five takes four pixels away")
     assert is_open(page, LEFT)
-    beside = page.locator(f"#predict-{LEFT} + .cell .guess + .cell_output")
-    assert "200 pixels a side" in beside.inner_text()
+    assert beside(page, LEFT).inner_text() == "You said 190; it is 200."
+    assert "200 pixels a side" in output(page, LEFT).inner_text()
 
 
 def test_unknown_mistake_gets_no_answer(page: Page) -> None:
@@ -83,7 +89,7 @@ def test_unknown_mistake_gets_no_answer(page: Page) -> None:
     assert "200" not in words
     assert not is_open(page, LEFT)
     box(page, LEFT).get_by_role("button", name="Show").click()
-    assert said(page, LEFT) == "You said 199; it is 200."
+    assert said(page, LEFT) == beside(page, LEFT).inner_text() == "You said 199; it is 200."
     assert is_open(page, LEFT)
 
 
@@ -106,7 +112,9 @@ def test_nothing_chosen_opens_nothing(page: Page) -> None:
     assert not is_open(page, BORDERS)
 
 
-@pytest.mark.parametrize("given", ["9, 6, 4", "9,6,4", "(9, 6, 4)", "[9 6 4]", "9x6x4", "9 × 6 × 4"])
+@pytest.mark.parametrize(
+    "given", ["9, 6, 4", "9,6,4", "(9, 6, 4)", "[9 6 4]", "9x6x4", "9 × 6 × 4"]
+)
 def test_list_is_read_as_people_write_it(page: Page, given: str) -> None:
     assert guess(page, SUMS, given).endswith("That is right.")
 
@@ -134,7 +142,7 @@ def test_guesses_are_read_and_compared(
 ) -> None:
     """Give a question another key before the script reads it."""
     with visiting(browser, site, NAME) as visit:
-        page, key = visit.page, f'data-answer="200" data-near="{near}"'
+        page = visit.page
 
         def changed(route) -> None:
             text = (site / f"{NAME}.html").read_text("utf-8")
@@ -219,7 +227,7 @@ def test_paper_shows_all_and_no_form(page: Page) -> None:
         )
         assert hidden == []
         assert not page.locator(".predict form").first.is_visible()
-        assert not page.locator(".guess").is_visible()
+        assert not page.locator(".guess").first.is_visible()
         assert page.get_by_text("What is left of 240 pixels").is_visible()
         assert "200 pixels a side" in page.locator("article").inner_text()
 
@@ -264,9 +272,7 @@ def test_link_to_a_text_opens(browser: Browser, site: Path) -> None:
         visit.page.goto("about:blank")
         found = "#:~:text=200%20pixels%20a%20side"
         visit.page.goto(f"{visit.base}{NAME}.html{found}", wait_until="load")
-        visit.page.wait_for_function(
-            f"!document.querySelector('#predict-{LEFT} + .cell {FOLDED}')"
-        )
+        visit.page.wait_for_function(f"!document.querySelector('#predict-{LEFT} + .cell {FOLDED}')")
         assert not is_open(visit.page, SUMS)
 
 
