@@ -26,9 +26,12 @@ book: $(VENV)/ready ## build the site into _build/html
 	cp -R book/_static/. _build/html/_static/
 	@echo "The book is ready. Open $(CURDIR)/$(SITE)"
 
-lint: $(VENV)/ready ## ruff and codespell
+lint: $(VENV)/ready ## ruff, codespell, and deno for the explorers' scripts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/deno fmt --check --quiet
+	$(BIN)/deno lint --quiet
+	$(BIN)/deno check --quiet cnncourse/explore/*.js
 	$(BIN)/codespell
 
 check: lint ## before each commit: lint, and the tests that your changes can have broken (SINCE=main for a branch)
