@@ -356,7 +356,8 @@ export function map({ shape, values }, f) {
  */
 export function softmax(scores) {
   const largest = Math.max(...Array.from(scores)); // so that no power is infinite
-  const powers = Float32Array.from(scores, (score) => Math.exp(score - largest));
+  // In double precision: of a share near 1, a gradient needs what is missing to 1.
+  const powers = Float64Array.from(scores, (score) => Math.exp(score - largest));
   const sum = powers.reduce((total, power) => total + power, 0);
   return powers.map((power) => power / sum);
 }
