@@ -11,7 +11,8 @@
 An answer is a number, a share (``83 %``), a shape (``6 × 24 × 24``) or a list (``144, 9``); below
 ``said`` stand wrong answers with what the reader is told. Any other answer is one of the two to
 four choices below ``said``, in the order in which they are shown. ``near`` is for what is measured:
-a guess at most so far away is near enough, and any number opens the output.
+a guess at most so far away is near enough, and any number opens the output. ``cells: 2`` folds the
+output of one more cell, where it too gives the answer away.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import yaml
 
 NUMBERS = re.compile(r"[-−]?\d[\d,]*(?:\.\d+)?(?:(?: × |, )[-−]?\d+(?:\.\d+)?)*(?: ?%)?")
 BOX = re.compile(r"(?ms)^:::\{predict\}\n(.*?)^:::$")
-FIELDS = {"answer", "near", "said"}
+FIELDS = {"answer", "cells", "near", "said"}
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Prediction:
     question: str
     answer: str
     near: str = ""
+    cells: str = "1"
     said: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -6,16 +6,18 @@
   const SHOW = "Show without a guess";
   const HIDE = "Fold away again";
 
-  // The outputs and the text behind a question, up to the next code behind a text, or a heading.
-  function answering(box) {
+  // The outputs and the text behind a question, up to the next code behind a text, or a heading. A
+  // text right before the next question belongs to that one.
+  function answering(box, cells) {
     const parts = [];
-    let isTold = false;
-    for (let part = box.nextElementSibling; part; part = part.nextElementSibling) {
+    let [part, isTold] = [box.nextElementSibling, false];
+    for (; part && !part.matches("section, .predict"); part = part.nextElementSibling) {
       const isCell = part.matches(".cell");
-      if (part.matches("section, .predict") || (isCell && isTold)) break;
-      isTold ||= !isCell;
+      if (isCell && isTold && --cells < 1) break;
+      isTold = !isCell;
       parts.push(...(isCell ? part.querySelectorAll(".cell_output") : [part]));
     }
+    if (isTold && part?.matches(".predict")) parts.pop();
     return parts;
   }
 
@@ -36,9 +38,9 @@
     const [check, show] = form.querySelectorAll("button");
     const said = form.querySelector(".said");
     const key = form.querySelector("template");
-    const { answer, near } = key.dataset;
+    const { answer, near, cells } = key.dataset;
     const isChoice = Boolean(form.querySelector("[type=radio]"));
-    const parts = answering(box);
+    const parts = answering(box, cells);
     const beside = document.createElement("p"); // the guess, next to the result
     beside.className = "guess";
     parts[0]?.before(beside);

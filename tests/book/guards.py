@@ -344,11 +344,12 @@ def in_both_schemes(page: Page, part: str = "html") -> list[str]:
     return dark + violations_in(page, "light", part=part)
 
 
-def show_outputs(page: Page) -> None:
-    """Open what is folded behind a question: no box in it has a width before."""
+def show_outputs(page: Page, show: bool = True) -> None:
+    """Open what is folded behind a question, for no box in it has a width before; or fold it."""
     page.evaluate(
-        """() => document.querySelectorAll(".predict [aria-expanded=false]").forEach(
-            button => button.click())"""
+        """folded => document.querySelectorAll(`.predict [aria-expanded=${folded}]`).forEach(
+            button => button.click())""",
+        not show,
     )
 
 
@@ -435,6 +436,9 @@ def collect(browser: Browser, directory: Path, name: str) -> Findings:
             found.update({guard: guard(visit) for guard in guards})
 
         fetch_figures(visit.page)
+        show_outputs(visit.page)
+        mount_explorers(visit.page)
+        show_outputs(visit.page, False)
         visit.before = contents(visit.page)
         look(AS_LOADED)
         with printed(visit.page):
@@ -458,6 +462,14 @@ def fetch_figures(page: Page) -> None:
             await Promise.allSettled([...document.images].map(image => image.decode()));
         }"""
     )
+
+
+def mount_explorers(page: Page) -> None:
+    """Come near every explorer, and wait until it draws and has said its first words."""
+    for explorer in page.locator(".explorer").all():
+        explorer.scroll_into_view_if_needed()
+        explorer.locator(".explorer-said:not(:empty)").wait_for()
+    page.evaluate("scrollTo(0, 0)")
 
 
 def files_of(visit: Visit) -> set[Path]:

@@ -67,6 +67,16 @@ def test_output_and_its_text_are_folded_and_the_code_is_not(page: Page) -> None:
     assert "200 pixels a side" not in page.locator("article").inner_text()
 
 
+def test_text_before_the_next_question_stays_and_a_second_output_waits(
+    browser: Browser, site: Path
+) -> None:
+    with visiting(browser, site, "book/03_cross_correlation") as visit:
+        assert visit.page.locator(f"#predict-2 ~ .cell > {FOLDED} .explorer").count() == 1
+        assert visit.page.get_by_text("Now change the five pixels").is_visible()
+        shown = visit.page.locator("#predict-3").evaluate("e => e.previousElementSibling.hidden")
+        assert shown is False
+
+
 def test_right_answer_opens(page: Page) -> None:
     assert guess(page, LEFT, "200") == "You said 200. That is right."
     assert is_open(page, LEFT)
@@ -293,7 +303,10 @@ def test_every_key_is_answered(browser: Browser, site: Path) -> None:
 
 
 def output_is_folded(page: Page, place: int) -> bool:
-    return page.locator(f"#predict-{place} + .cell {FOLDED}").count() > 0
+    """Tell whether an output is folded behind a question, and before the next one."""
+    outputs = page.locator(f"#predict-{place} ~ .cell > {FOLDED}.cell_output")
+    later = page.locator(f"#predict-{place + 1} ~ .cell > {FOLDED}.cell_output")
+    return outputs.count() > later.count()
 
 
 ANSWER = """([place, given]) => {

@@ -11,7 +11,7 @@ CHOICE = "More?\n---\nanswer: less\nsaid:\n  more: No.\n  less:\n"
 
 
 def test_key_of_a_number() -> None:
-    assert read(NUMBER) == Prediction("How many?", "13", "2", {"9": "Too few."})
+    assert read(NUMBER) == Prediction("How many?", "13", "2", "1", {"9": "Too few."})
     assert not read(NUMBER).is_choice
     assert choices(NUMBER) == []
 

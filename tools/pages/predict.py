@@ -91,8 +91,9 @@ def written(prediction: Prediction, ask: str) -> str:
 
 def key(prediction: Prediction) -> Iterator[str]:
     """Write the key where no reader, no search and no screen reader finds it."""
-    facts = f'data-answer="{escape(prediction.answer)}" data-near="{escape(prediction.near)}"'
-    yield f"<template {facts}>"
+    facts = {"answer": prediction.answer, "near": prediction.near, "cells": prediction.cells}
+    data = " ".join(f'data-{name}="{escape(fact)}"' for name, fact in facts.items())
+    yield f"<template {data}>"
     for given, words in prediction.said.items():
         yield f'<p data-key="{escape(given)}">{MarkdownIt().renderInline(words)}</p>'
     yield "</template>"

@@ -1,0 +1,9 @@
+"""Explorers: figures that answer when they are touched, one for each question of the course.
+
+In a notebook each is a widget, whose state Python can read and set; on a page of the book it needs
+no Python. `cnncourse.explore.explorer` tells how one is made.
+"""
+
+from cnncourse.explore.kernel import kernel
+
+__all__ = ["kernel"]
