@@ -114,9 +114,9 @@
 
   const openers = [...document.querySelectorAll(".predict")].map(start);
 
-  // A link may lead into what is folded, or below it.
+  // A link may lead into what is folded, or below it. That to an explorer ends in its state.
   function follow() {
-    const target = document.getElementById(location.hash.slice(1));
+    const target = document.getElementById(location.hash.slice(1).split("?")[0]);
     openers.forEach(open => open(target));
     target?.scrollIntoView();
   }

@@ -71,10 +71,14 @@ def test_text_before_the_next_question_stays_and_a_second_output_waits(
     browser: Browser, site: Path
 ) -> None:
     with visiting(browser, site, "book/03_cross_correlation") as visit:
-        assert visit.page.locator(f"#predict-2 ~ .cell > {FOLDED} .explorer").count() == 1
+        explorer = visit.page.locator(f"#predict-2 ~ .cell > .explorer{FOLDED}")
+        assert explorer.count() == 1
         assert visit.page.get_by_text("Now change the five pixels").is_visible()
         shown = visit.page.locator("#predict-3").evaluate("e => e.previousElementSibling.hidden")
         assert shown is False
+        name = explorer.get_attribute("id")
+        visit.page.evaluate(f"location.hash = '{name}?row=1'")
+        visit.page.wait_for_function(f"!document.querySelector('#{name}{FOLDED}')")
 
 
 def test_right_answer_opens(page: Page) -> None:
@@ -302,11 +306,18 @@ def test_every_key_is_answered(browser: Browser, site: Path) -> None:
                     assert right == (given == key.answer), (text.stem, place, words)
 
 
+FOLDED_BEHIND = """([place, folded]) => {
+    const follows = (one, other) => other
+        && one.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_FOLLOWING;
+    const [box, next] = [place, place + 1].map(n => document.getElementById(`predict-${n}`));
+    return [...document.querySelectorAll(`.cell_output${folded}`)].some(
+        output => follows(box, output) && !follows(next ?? output, output));
+}"""
+
+
 def output_is_folded(page: Page, place: int) -> bool:
     """Tell whether an output is folded behind a question, and before the next one."""
-    outputs = page.locator(f"#predict-{place} ~ .cell > {FOLDED}.cell_output")
-    later = page.locator(f"#predict-{place + 1} ~ .cell > {FOLDED}.cell_output")
-    return outputs.count() > later.count()
+    return page.evaluate(FOLDED_BEHIND, [place, FOLDED])
 
 
 ANSWER = """([place, given]) => {
