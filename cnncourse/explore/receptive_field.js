@@ -241,10 +241,10 @@ function render({ model, el }) {
       );
       change(model, choose(found, level, (across * width - LEFT) / step - 1));
     },
-    by(right, up) {
+    by(right, down) {
       const { found, layers, level, unit } = now();
       if (right) return change(model, { unit: clamp(unit + right, 0, found[level].count - 1) });
-      const next = clamp(level - up, 1, layers.length);
+      const next = clamp(level - down, 1, layers.length);
       change(model, choose(found, next, centre(found[level], unit)));
     },
   });
