@@ -4,6 +4,9 @@ In a notebook each is a widget, whose state Python can read and set; on a page o
 no Python. `cnncourse.explore.explorer` tells how one is made.
 """
 
+from cnncourse.explore.channels import channels
 from cnncourse.explore.kernel import kernel
+from cnncourse.explore.padding_stride import padding_stride
+from cnncourse.explore.receptive_field import receptive_field
 
-__all__ = ["kernel"]
+__all__ = ["channels", "kernel", "padding_stride", "receptive_field"]
