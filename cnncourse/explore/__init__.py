@@ -5,5 +5,6 @@ no Python. `cnncourse.explore.explorer` tells how one is made.
 """
 
 from cnncourse.explore.kernel import kernel
+from cnncourse.explore.pooling import pooling
 
-__all__ = ["kernel"]
+__all__ = ["kernel", "pooling"]
