@@ -5,6 +5,7 @@ no Python. `cnncourse.explore.explorer` tells how one is made.
 """
 
 from cnncourse.explore.kernel import kernel
+from cnncourse.explore.normalization import normalization
 from cnncourse.explore.pooling import pooling
 
-__all__ = ["kernel", "pooling"]
+__all__ = ["kernel", "normalization", "pooling"]

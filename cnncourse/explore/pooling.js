@@ -1,7 +1,7 @@
 // @ts-check
 // Chapter "Pooling": a pattern that the reader moves under windows that stay.
 
-import { toGrid } from "./arithmetic.js";
+import { slide, toGrid } from "./arithmetic.js";
 import {
   change,
   choice,
@@ -47,30 +47,6 @@ export function pattern(name) {
 }
 
 /**
- * Replace every window by one number; windows start `stride` pixels apart.
- * @param {Grid} x
- * @param {number} size
- * @param {number} stride
- * @param {(seen: number[]) => number} summary of the pixels of a window, row by row
- * @returns {Grid}
- */
-export function pool(x, size, stride, summary) {
-  const [h, w] = [x.h, x.w].map((side) => Math.floor((side - size) / stride) + 1);
-  const values = new Float64Array(h * w);
-  for (let i = 0; i < h; i++) {
-    for (let j = 0; j < w; j++) {
-      const seen = [];
-      for (let a = 0; a < size; a++) {
-        const first = (i * stride + a) * x.w + j * stride;
-        for (let b = 0; b < size; b++) seen.push(x.values[first + b]);
-      }
-      values[i * w + j] = summary(seen);
-    }
-  }
-  return { values, h, w };
-}
-
-/**
  * Continue a picture by one pixel on each side, mirrored at its border.
  * @param {Grid} x
  */
@@ -89,15 +65,15 @@ const BLUR = [1, 2, 1, 2, 4, 2, 1, 2, 1].map((weight) => weight / 16);
 const largest = (/** @type {number[]} */ seen) => Math.max(...seen);
 const mean = (/** @type {number[]} */ seen) => seen.reduce((sum, v) => sum + v, 0) / seen.length;
 const weighted = (/** @type {number[]} */ seen) => seen.reduce((sum, v, k) => sum + v * BLUR[k], 0);
-const blurred = (/** @type {Grid} */ x) => pool(reflected(x), 3, 2, weighted);
+const blurred = (/** @type {Grid} */ x) => slide(reflected(x), 3, 2, weighted);
 
 /** @type {Record<string, (x: Grid) => Grid>} each halves height and width */
 const WAYS = {
-  "every second pixel": (x) => pool(x, 1, 2, mean),
-  "largest": (x) => pool(x, 2, 2, largest),
-  "mean": (x) => pool(x, 2, 2, mean),
+  "every second pixel": (x) => slide(x, 1, 2, mean),
+  "largest": (x) => slide(x, 2, 2, largest),
+  "mean": (x) => slide(x, 2, 2, mean),
   "blurred": blurred,
-  "largest, blurred": (x) => blurred(pool(x, 2, 1, largest)),
+  "largest, blurred": (x) => blurred(slide(x, 2, 1, largest)),
 };
 
 /**
