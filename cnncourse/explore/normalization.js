@@ -169,17 +169,16 @@ function scaled(x, statisticsOf) {
 }
 
 /**
- * The largest move of a number of each tile.
+ * How far the numbers of each tile have moved, on average.
  * @param {ArrayLike<number>} after
  * @param {ArrayLike<number>} before
  */
 export function moves(after, before) {
-  const most = Array(after.length / PLACES).fill(0);
+  const sums = Array(after.length / PLACES).fill(0);
   for (let k = 0; k < after.length; k++) {
-    const tile = Math.floor(k / PLACES);
-    most[tile] = Math.max(most[tile], Math.abs(after[k] - before[k]));
+    sums[Math.floor(k / PLACES)] += Math.abs(after[k] - before[k]);
   }
-  return most;
+  return sums.map((sum) => sum / PLACES);
 }
 
 const fixed = (/** @type {number} */ value) => number(Math.round(value * 100) / 100, 15);
@@ -234,9 +233,9 @@ function render({ model, el }) {
       remembers ? evaluated(values, remembered) : normalize(values, norm);
     const changed = spotted(x, tile, added);
     const y = f(changed);
-    const most = moves(y, f(x));
-    const moved = most.flatMap((move, k) => move > 1e-6 ? [k] : []);
-    const shared = most.flatMap((_, k) => meanOf(norm, k) === meanOf(norm, tile) ? [k] : []);
+    const distances = moves(y, f(x));
+    const moved = distances.flatMap((distance, k) => distance > 1e-6 ? [k] : []);
+    const shared = distances.flatMap((_, k) => meanOf(norm, k) === meanOf(norm, tile) ? [k] : []);
     paintTiles(input, changed, n, 4);
     paintTiles(output, y, n, 3);
     input.marks.replaceChildren(...frames(remembers ? [] : shared, "shared"), ...frames([tile]));
@@ -245,10 +244,10 @@ function render({ model, el }) {
     before.show(WHOSE[norm], sharing(changed, norm, tile), old);
     after.show(WHOSE[norm], sharing(y, norm, tile), used);
     memory.querySelector("input").disabled = !remembers;
-    const elsewhere = Math.max(0, ...most.filter((_, k) => Math.floor(k / CHANNELS) !== p));
+    const elsewhere = moved.filter((k) => Math.floor(k / CHANNELS) !== p).map((k) => distances[k]);
     const pictures = new Set(moved.map((k) => Math.floor(k / CHANNELS))).size;
-    const others = elsewhere > 1e-6
-      ? `The other pictures moved by up to ${fixed(elsewhere)}.`
+    const others = elsewhere.length
+      ? `In the other pictures they moved by ${fixed(statistics(elsewhere).mean)} on average.`
       : "No other picture moved.";
     const source = remembers
       ? `Running mean ${fixed(remembered[c].mean)}, running std ${
@@ -260,7 +259,7 @@ function render({ model, el }) {
         `${training ? "training" : "evaluation"}; changed: ${ORDER[p]} picture, ${
           ORDER[c]
         } channel. ` +
-        `Moved: ${moved.length} of ${most.length} tiles, in ${pictures} of ${n} pictures. ` +
+        `Moved: ${moved.length} of ${distances.length} tiles, in ${pictures} of ${n} pictures. ` +
         `${others} ${source}`,
     );
   };
