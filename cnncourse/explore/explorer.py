@@ -88,7 +88,7 @@ class File(traitlets.Bytes):
         self.path = path
         self.tag(sync=True)
 
-    def make_dynamic_default(self) -> bytes:
+    def default(self, _: object = None) -> bytes:
         """Read the file when a widget first asks for it."""
         return PACKAGE.joinpath(self.path).read_bytes()
 
