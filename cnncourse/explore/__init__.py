@@ -4,6 +4,7 @@ In a notebook each is a widget, whose state Python can read and set; on a page o
 no Python. `cnncourse.explore.explorer` tells how one is made.
 """
 
+from cnncourse.explore.hidden_kernel import hidden_kernel
 from cnncourse.explore.kernel import kernel
 
-__all__ = ["kernel"]
+__all__ = ["hidden_kernel", "kernel"]

@@ -265,11 +265,12 @@ export function ink([red, green, blue]) {
  * The numbers of a small picture, each in its pixel.
  * @param {import("./arithmetic.js").Grid} grid
  * @param {(value: number) => number[]} colour with which the picture is painted
+ * @param {(value: number) => string} [say]
  */
-export function written({ values, h, w }, colour) {
+export function written({ values, h, w }, colour, say = number) {
   if (Math.max(h, w) > 8) return [];
   return Array.from(values, (value, k) => {
-    const text = number(value);
+    const text = say(value);
     return draw("text", {
       x: k % w + 0.5,
       y: Math.floor(k / w) + 0.5,
