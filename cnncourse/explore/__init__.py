@@ -4,7 +4,6 @@ In a notebook each is a widget, whose state Python can read and set; on a page o
 no Python. `cnncourse.explore.explorer` tells how one is made.
 """
 
-<<<<<<< HEAD
 from cnncourse.explore.channels import channels
 from cnncourse.explore.hidden_kernel import hidden_kernel
 from cnncourse.explore.kernel import kernel
@@ -13,4 +12,12 @@ from cnncourse.explore.padding_stride import padding_stride
 from cnncourse.explore.pooling import pooling
 from cnncourse.explore.receptive_field import receptive_field
 
-__all__ = ["channels", "hidden_kernel", "kernel", "normalization", "padding_stride", "pooling", "receptive_field"]
+__all__ = [
+    "channels",
+    "hidden_kernel",
+    "kernel",
+    "normalization",
+    "padding_stride",
+    "pooling",
+    "receptive_field",
+]
