@@ -5,5 +5,6 @@ no Python. `cnncourse.explore.explorer` tells how one is made.
 """
 
 from cnncourse.explore.kernel import kernel
+from cnncourse.explore.lenet import lenet
 
-__all__ = ["kernel"]
+__all__ = ["kernel", "lenet"]

@@ -9,8 +9,11 @@ from a disk too, where browsers refuse to fetch and to import.
 from __future__ import annotations
 
 import base64
+import itertools
 import json
+import re
 from collections import Counter
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -77,10 +80,25 @@ def write_files(folder: Path, shown: list[dict[str, Any]]) -> None:
     """Write the scripts and files that explorers ask for."""
     for script in {facts["script"] for facts in shown}:
         write_call(folder, script, joined(script))
-    for path in {path for facts in shown for path in facts["files"].values()}:
+    for path in {path for facts in shown for path in every_file(facts)}:
         write_call(folder, path, base64.b64encode(PACKAGE.joinpath(path).read_bytes()).decode())
     style = PACKAGE.joinpath("explore/explore.css").read_text("utf-8")
     (folder / "explore.css").write_text(style, encoding="utf-8")
+
+
+def every_file(facts: dict[str, Any]) -> Iterator[str]:
+    """Yield the files that an explorer may ask for: a name in braces stands for any of its words.
+
+    Examples
+    --------
+    >>> facts = {"files": {"x": "{net}.bin"}, "state": {"limits": {"net": ["a", "b"]}}}
+    >>> list(every_file(facts))
+    ['a.bin', 'b.bin']
+    """
+    for path in facts["files"].values():
+        words = re.findall(r"\{(\w+)\}", path)
+        for chosen in itertools.product(*(facts["state"]["limits"][word] for word in words)):
+            yield path.format(**dict(zip(words, chosen, strict=True)))
 
 
 def write_call(folder: Path, name: str, text: str) -> None:
