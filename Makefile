@@ -75,9 +75,10 @@ record: $(VENV)/ready ## do the recorded trainings that are missing (EXPERIMENTS
 	$(BIN)/python -m experiments $(EXPERIMENTS)
 	$(BIN)/python -m experiments.weights
 
-bench: $(VENV)/ready ## time operators and training beside torch and d2l, and the grading of a class
+bench: $(VENV)/ready ## time operators and training beside torch and d2l, explorers' frames, and the grading of a class
 	$(BIN)/python -m benchmarks.operators
 	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.explorers
 	$(BIN)/python grader/benchmarks/grading.py
 
 lock: ## write requirements.txt anew from requirements.in

@@ -415,6 +415,7 @@ def collect(browser: Browser, directory: Path, name: str) -> Findings:
             found.update({guard: guard(visit) for guard in guards})
 
         fetch_figures(visit.page)
+        mount_explorers(visit.page)
         visit.before = contents(visit.page)
         look(AS_LOADED)
         with window(visit.page, PHONE):
@@ -437,6 +438,14 @@ def fetch_figures(page: Page) -> None:
             await Promise.allSettled([...document.images].map(image => image.decode()));
         }"""
     )
+
+
+def mount_explorers(page: Page) -> None:
+    """Come near every explorer, and wait until it draws and has said its first words."""
+    for explorer in page.locator(".explorer").all():
+        explorer.scroll_into_view_if_needed()
+        explorer.locator(".explorer-said:not(:empty)").wait_for()
+    page.evaluate("scrollTo(0, 0)")
 
 
 def files_of(visit: Visit) -> set[Path]:
