@@ -198,11 +198,12 @@ function render({ model, el }) {
   let measured = null;
   /** @type {Scale[]} */
   let found = [];
+  /** In a frame of its own: ten pictures, forward and backward. */
   const measure = () => {
-    if (measured === network()) return;
     measured = network();
     const images = DIGITS.map((_, k) => moved(example(k), 0, 0, 0));
     found = scales(measured, images, DIGITS.map(Number));
+    show();
   };
 
   /** @param {Tensor[]} outputs */
@@ -249,7 +250,7 @@ function render({ model, el }) {
     const image = moved(chosen(), model.get("right"), model.get("down"), model.get("noise"));
     const outputs = forward(network(), image);
     const shares = softmax(outputs[outputs.length - 1].values);
-    if (model.get("scales")) measure();
+    if (model.get("scales") && measured !== network()) requestAnimationFrame(measure);
     seen.paint(image.values, SIDE, SIDE, grey(0, 1));
     answered.show(shares, names(model));
     recipe.show();
