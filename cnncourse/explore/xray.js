@@ -112,7 +112,7 @@ export function enlarged({ shape: [c, h, w], values }, channel) {
     const map = Float32Array.from({ length: rows * COLUMNS }, (_, k) => values[k] ?? NaN);
     return { map, h: rows, w: COLUMNS, ...placeOf(channel, COLUMNS), value: values[channel] };
   }
-  const map = values.subarray(channel * h * w, (channel + 1) * h * w);
+  const map = values.slice(channel * h * w, (channel + 1) * h * w);
   const value = Math.max(...map);
   return { map, h, w, ...placeOf(map.indexOf(value), w), value };
 }

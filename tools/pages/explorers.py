@@ -4,6 +4,14 @@ The output of such a cell holds a still picture and, in its metadata, the state.
 on the page for paper and for readers without scripts; ``explore.js`` puts the live figure above its
 caption. Scripts and files are written as calls of a function, with their text: so they can be read
 from a disk too, where browsers refuse to fetch and to import.
+
+On a page that is no notebook, a directive shows the first look of an explorer, under its caption:
+
+    :::{explorer} lenet
+    :alt: A picture of a digit, and the maps that it leaves in each layer.
+
+    What each layer makes of a picture.
+    :::
 """
 
 from __future__ import annotations
@@ -11,17 +19,23 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import nbformat
 from docutils import nodes
+from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util.docutils import SphinxDirective
 
+from cnncourse import explore
+from cnncourse.explore.explorer import Explorer
 from cnncourse.explore.modules import joined
 
 PACKAGE = files("cnncourse")
@@ -47,7 +61,40 @@ def add_explorers(app: Sphinx, document: nodes.document) -> None:
         if facts := found.get(cell["cell_index"]):
             met[facts["script"]] += 1
             add_explorer(cell, facts, met[facts["script"]])
-    app.env.metadata[app.env.docname]["explorers"] = list(found.values())
+    shown_on(app.env).extend(found.values())
+
+
+def shown_on(env: BuildEnvironment) -> list[dict[str, Any]]:
+    """Return the list of what the page that is read says of its explorers."""
+    return env.metadata[env.docname].setdefault("explorers", [])
+
+
+class ShowExplorer(SphinxDirective):
+    """An explorer on a page that is no notebook."""
+
+    required_arguments = 1
+    option_spec: ClassVar = {"alt": directives.unchanged_required}
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        """Return the place of the explorer, with its still picture and its caption."""
+        name = self.arguments[0]
+        explorer = getattr(explore, name)()
+        facts = explorer.page()
+        shown_on(self.env).append(facts)
+        image = nodes.image("", uri=self.draw(explorer), alt=self.options["alt"])
+        caption = nodes.caption("", "", *self.parse_inline(" ".join(self.content))[0])
+        box = nodes.container("", ids=[f"explore-{name}"], classes=["explorer"])
+        box += [nodes.raw("", markup(facts), format="html"), nodes.figure("", image, caption)]
+        return [box]
+
+    def draw(self, explorer: Explorer) -> str:
+        """Draw the still picture, and return its place as seen from the sources."""
+        picture, _ = explorer.still()._repr_png_()
+        file = Path(self.env.doctreedir, FOLDER, f"{explorer.script}.png")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(picture)
+        return "/" + os.path.relpath(file, self.env.srcdir)
 
 
 def is_cell(node: nodes.Node) -> bool:
@@ -120,6 +167,7 @@ def end(app: Sphinx, exception: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Mark explorers as pages are read, and write their files at the end."""
+    app.add_directive("explorer", ShowExplorer)
     app.connect("doctree-read", add_explorers)
     app.connect("html-page-context", add_files)
     app.connect("build-finished", end, priority=400)  # before styles are cut
