@@ -135,6 +135,7 @@
     const el = box.querySelector(".explorer-live");
     await module.default.render({ model, el });
     box.dataset.live = "";
+    if (location.hash.includes("?") && asked(box)) box.scrollIntoView(); // its height has changed
     // After `render`, so that "Reset" leads back to the book's state, and not to a link's.
     const apply = () => Object.entries(withAddress(box, state)).forEach(([k, v]) => model.set(k, v));
     apply();

@@ -70,7 +70,7 @@ function networks(model) {
 function bar() {
   const inner = make("span");
   const show = (/** @type {number} */ part) => inner.style.width = `${100 * clamp(part, 0, 1)}%`;
-  return { element: make("span", { class: "explorer-bar" }, inner), show };
+  return { element: make("span", { class: "xray-bar" }, inner), show };
 }
 
 /** The ten probabilities. */
@@ -80,14 +80,14 @@ function answers() {
     const element = make("tr", {}, name, make("td", {}, length.element), share);
     return { element, name, share, length };
   });
-  const table = make("table", { class: "explorer-answers" });
+  const table = make("table", { class: "xray-answers" });
   table.append(make("caption", {}, "What it answers"), ...rows.map(({ element }) => element));
   const show = (/** @type {ArrayLike<number>} */ shares, /** @type {string[]} */ words) =>
     rows.forEach(({ element, name, share, length }, k) => {
       name.textContent = words[k];
       share.textContent = shares[k].toFixed(2);
       length.show(shares[k]);
-      element.classList.toggle("explorer-best", shares[k] === Math.max(...Array.from(shares)));
+      element.classList.toggle("xray-best", shares[k] === Math.max(...Array.from(shares)));
     });
   return { table, show };
 }
@@ -104,7 +104,7 @@ function layerRows(model) {
     return { ...row, layer: name, count: 1, bars: [bar(), bar()] };
   });
   const element = make("div", {
-    class: "explorer-layers",
+    class: "xray-layers",
     tabindex: 0,
     role: "application",
     "aria-label": "Layers: arrow keys choose a map",
@@ -181,9 +181,9 @@ function render({ model, el }) {
   const { example, chosen } = pictures(model);
   const [seen, large] = [canvasToDraw(model, chosen), picture("")];
   const [answered, layers, recipe] = [answers(), layerRows(model), recipes(model, network)];
-  const left = make("div", { class: "explorer-stage explorer-side" });
+  const left = make("div", { class: "explorer-stage xray-side" });
   left.append(seen.element, answered.table, controls);
-  const right = make("div", { class: "explorer-right" }, layers.element, large.element);
+  const right = make("div", { class: "xray-right" }, layers.element, large.element);
   stage.append(chooser(model, example), left, right);
   controls.append(
     ...recipe.elements,
@@ -287,7 +287,7 @@ function showScale(bars, { signal, gradient }) {
     bars[k].show((Math.log10(value) + 6) / 7); // from a millionth to ten
     return make("span", {}, make("span", {}, `${word} ${number(value, 2)}`), bars[k].element);
   });
-  return make("span", { class: "explorer-scales" }, ...parts);
+  return make("span", { class: "xray-scales" }, ...parts);
 }
 
 /**

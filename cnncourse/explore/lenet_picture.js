@@ -97,7 +97,7 @@ export function canvasToDraw(model, chosen) {
     press(true);
     change(model, { picture: "drawing", drawing: [[0]], right: 0, down: 0, noise: 0 });
   });
-  seen.element.append(make("div", { class: "explorer-tools" }, ...modes, clear));
+  seen.element.append(make("div", { class: "xray-tools" }, ...modes, clear));
   return seen;
 }
 
@@ -124,7 +124,7 @@ export function chooser(model, example) {
   });
   return make(
     "div",
-    { class: "explorer-thumbs", role: "radiogroup", "aria-label": "Pictures" },
+    { class: "xray-thumbs", role: "radiogroup", "aria-label": "Pictures" },
     ...all,
   );
 }

@@ -125,7 +125,7 @@ def opener(browser: Browser, folder: Path) -> Callable[..., Stage]:
         place.mkdir()
         address = write_page(place, explorer)
         size = {"viewport": PHONE, "has_touch": True} if phone else {"viewport": DESKTOP}
-        context = browser.new_context(reduced_motion="reduce", **{**size, **settings})
+        context = browser.new_context(**{"reduced_motion": "reduce", **size, **settings})
         context.set_default_timeout(PATIENCE)
         page, errors = context.new_page(), []
         page.on("pageerror", lambda error: errors.append(str(error)))

@@ -141,7 +141,7 @@ def test_finger_draws_moves_and_chooses_a_map(opened) -> None:
     explorer = explore.lenet()
     explorer.set_state({"picture": "drawing", "drawing": rows.tolist()})
     stage.wait_for_words(said_of(explorer))
-    strip = stage.page.locator(".explorer-layers .explorer-panel").first
+    strip = stage.page.locator(".xray-layers .explorer-panel").first
     strip.scroll_into_view_if_needed()
     box = strip.bounding_box()
     tap(box["x"] + 0.9 * box["width"], box["y"] + 5)
