@@ -6,6 +6,7 @@ no Python. `cnncourse.explore.explorer` tells how one is made.
 
 from cnncourse.explore.channels import channels
 from cnncourse.explore.hidden_kernel import hidden_kernel
+from cnncourse.explore.invariance import invariance
 from cnncourse.explore.kernel import kernel
 from cnncourse.explore.lenet import lenet
 from cnncourse.explore.normalization import normalization
@@ -16,6 +17,7 @@ from cnncourse.explore.receptive_field import receptive_field
 __all__ = [
     "channels",
     "hidden_kernel",
+    "invariance",
     "kernel",
     "lenet",
     "normalization",
