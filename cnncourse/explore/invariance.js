@@ -3,7 +3,7 @@
 // were made for one order or the other make of it.
 
 import { forward, readNetwork } from "./network.js";
-import { follow, frame, grey, make, picture, slider, toggle } from "./parts.js";
+import { follow, frame, grey, make, number, picture, slider, toggle } from "./parts.js";
 import { highest, mapOfPlaces, movable, survey } from "./where.js";
 
 /** @typedef {import("./network.js").Network} Network */
@@ -12,10 +12,18 @@ import { highest, mapOfPlaces, movable, survey } from "./where.js";
 const SIDE = 28;
 const FAR = 4; // pixels that a digit moves to every side
 const KEYS = ["digit", "right", "down", "shuffled"];
-/** @type {Record<string, string>} */
-const IN_ORDER = { dense: "dense", conv_mean: "conv, mean", conv_max: "conv, largest" };
-/** @type {Record<string, string>} */
-const SHUFFLED = { dense_twin: "dense, weights shuffled", conv_mean_shuffled: "conv, mean" };
+/** @typedef {Record<string, string>} Names */
+/** @type {{ made: string, names: Names }} */
+const IN_ORDER = {
+  made: "pixels in order",
+  names: { dense: "dense", conv_mean: "conv, mean", conv_max: "conv, largest" },
+};
+/** @type {{ made: string, names: Names }} */
+const SHUFFLED = {
+  made: "shuffled pixels",
+  names: { dense_twin: "dense, weights shuffled", conv_mean_shuffled: "conv, mean" },
+};
+const NAMES = Object.keys({ ...IN_ORDER.names, ...SHUFFLED.names });
 
 /**
  * The picture that networks see: a digit is moved, with black behind it, and then shuffled.
@@ -55,10 +63,13 @@ export function twin(network, order) {
  * @param {Record<string, number>} answers
  */
 export function told(shuffled, answers) {
-  const read = (/** @type {Record<string, string>} */ names) =>
-    Object.entries(names).map(([name, words]) => `${words}: ${answers[name]}`).join("; ");
-  return `Pixels ${shuffled ? "shuffled" : "in order"}. Made for order: ${read(IN_ORDER)}. ` +
-    `Made for shuffled: ${read(SHUFFLED)}.`;
+  const parts = [IN_ORDER, SHUFFLED].map(({ made, names }) => {
+    const read = Object.entries(names).map(([name, words]) => {
+      return `${words.replace(",", "")} ${answers[name]}`;
+    });
+    return `Those made for ${made} read: ${read.join(", ")}.`;
+  });
+  return `The networks get ${(shuffled ? SHUFFLED : IN_ORDER).made}. ${parts.join(" ")}`;
 }
 
 /**
@@ -73,8 +84,8 @@ function readOrder(file) {
 function render({ model, el }) {
   const { stage, controls, say } = frame({ model, el }, {
     title: "A digit is moved and shuffled, and networks read it",
-    hint: "drag the digit to the left until a network errs. Then shuffle the pixels: who still " +
-      "reads it?",
+    hint: "drag the digit to the left until a network errs. Then shuffle the pixels: which map " +
+      "comes back unchanged?",
     keys: KEYS,
   });
   const order = readOrder(model.get("order"));
@@ -84,39 +95,54 @@ function render({ model, el }) {
     networks[name] = readNetwork(model.get(name));
   }
   networks.dense_twin = twin(networks.dense, order);
-  const names = Object.keys({ ...IN_ORDER, ...SHUFFLED });
-
   const [digit, seen] = [picture("Drag the digit"), picture("What the networks get")];
   movable(model, digit, FAR, SIDE);
-  const groups = [group("in order", IN_ORDER), group("shuffled", SHUFFLED)];
+  const groups = [group(IN_ORDER), group(SHUFFLED)];
   const cards = Object.assign({}, ...groups.map((one) => one.cards));
   stage.append(
-    make("div", { class: "explorer-pictures" }, digit.element, seen.element),
-    make("div", { class: "explorer-groups" }, ...groups.map(({ element }) => element)),
+    make(
+      "div",
+      { class: "explorer-pictures" },
+      digit.element,
+      seen.element,
+      toggle(model, "shuffled", "shuffle the pixels"),
+    ),
+    make(
+      "div",
+      { class: "explorer-groups" },
+      ...groups.map(({ element }) => element),
+      make(
+        "p",
+        { class: "explorer-legend" },
+        "Each map has a pixel for each place of the digit: white where the answer is right. The " +
+          "percentage is for the order that a network was made for.",
+      ),
+    ),
   );
   controls.append(
-    toggle(model, "shuffled", "shuffle the pixels"),
     slider(model, "digit", "Digit"),
-    slider(model, "right", "To the right"),
-    slider(model, "down", "Down"),
+    slider(model, "right", "To the right", { format: (steps) => number(steps) }),
+    slider(model, "down", "Down", { format: (steps) => number(steps) }),
   );
 
-  /**
-   * @param {string} arranged
-   * @param {Record<string, string>} members
-   */
-  function group(arranged, members) {
-    const own = Object.entries(members).map(([name, label]) => {
+  /** @param {{ made: string, names: Names }} networks of one order */
+  function group({ made, names }) {
+    const own = Object.entries(names).map(([name, label]) => {
       const map = mapOfPlaces(model, label, FAR);
       const share = Math.round(100 * networks[name].about.test_accuracy);
-      map.element.append(make("span", { class: "explorer-share" }, `${share} % of test digits`));
+      map.element.append(
+        make("span", { class: "explorer-share" }, `${share} % of test digits right`),
+      );
       return { name, ...map };
     });
-    const title = make("p", { class: "explorer-made" }, `Made for pixels ${arranged}`);
+    const title = make("p", { class: "explorer-made" }, `Made for ${made}`);
+    const other = make("span", {}, ` (not what they get)`);
+    title.append(other);
+    const fits = (/** @type {boolean} */ now) => other.hidden = now;
     const maps = make("div", { class: "explorer-networks" });
     maps.append(...own.map(({ element }) => element));
-    const element = make("div", { role: "group", "aria-label": title.textContent }, title, maps);
-    return { element, cards: Object.fromEntries(own.map((one) => [one.name, one])) };
+    const element = make("div", { role: "group", "aria-label": `Made for ${made}` }, title, maps);
+    return { element, fits, cards: Object.fromEntries(own.map((one) => [one.name, one])) };
   }
 
   const bytes = () => {
@@ -126,7 +152,7 @@ function render({ model, el }) {
   };
   const pixels = () => (model.get("shuffled") ? order : undefined);
   const asked = survey(model, {
-    names,
+    names: NAMES,
     far: FAR,
     ask(name, down, right) {
       const outputs = forward(networks[name], seenPicture(bytes(), down, right, pixels()));
@@ -134,8 +160,8 @@ function render({ model, el }) {
     },
     show(found) {
       const k = (model.get("down") + FAR) * (2 * FAR + 1) + model.get("right") + FAR;
-      for (const name of names) cards[name].show(found[name], model.get("digit"));
-      const now = Object.fromEntries(names.map((name) => [name, found[name][k]]));
+      for (const name of NAMES) cards[name].show(found[name], model.get("digit"));
+      const now = Object.fromEntries(NAMES.map((name) => [name, found[name][k]]));
       if (!Object.values(now).includes(-1)) say(told(model.get("shuffled"), now));
     },
   });
@@ -144,6 +170,7 @@ function render({ model, el }) {
     const [down, right] = [model.get("down"), model.get("right")];
     digit.paint(seenPicture(bytes(), down, right).values, SIDE, SIDE, grey(0, 1));
     seen.paint(seenPicture(bytes(), down, right, pixels()).values, SIDE, SIDE, grey(0, 1));
+    groups.forEach(({ fits }, k) => fits(model.get("shuffled") === (k === 1)));
     const wanted = `${model.get("digit")} ${model.get("shuffled")}`;
     asked.go(known !== wanted);
     known = wanted;

@@ -17,8 +17,14 @@ from cnncourse.training import predict
 SIDE = 28
 FAR = 4  # pixels that a digit moves to every side, as far as the chapter moves it
 WEIGHTS = "records/weights/invariance/{}.safetensors"
-# The first three were trained on digits in order, the others read shuffled ones.
-NETWORKS = ("dense", "conv_mean", "conv_max", "dense_twin", "conv_mean_shuffled")
+# As a figure names them: three were trained on digits in order, the others read shuffled ones.
+NETWORKS = {
+    "dense": "dense",
+    "conv_mean": "conv, mean",
+    "conv_max": "conv, largest",
+    "dense_twin": "dense, shuffled",
+    "conv_mean_shuffled": "conv, mean, shuffled",
+}
 
 
 class InvarianceExplorer(Explorer):
@@ -69,7 +75,7 @@ class InvarianceExplorer(Explorer):
 
     def still(self) -> plots.Figure:
         """Draw what the networks get, and each one's map: white where it is right."""
-        maps = {name.replace("_", " "): self.right_at(name).float() for name in NETWORKS}
+        maps = {title: self.right_at(name).float() for name, title in NETWORKS.items()}
         return plots.pictures({"picture": self.x, **maps})
 
 

@@ -99,8 +99,10 @@ export function mapOfPlaces(model, label, far) {
     map.marks.replaceChildren(...outline(row, column, 1, 1));
     const answer = answers[row * side + column];
     const wrong = answers.filter((one) => one !== digit).length;
-    const count = answers.includes(-1) ? "…" : `, wrong at ${wrong} of ${answers.length}`;
-    told.textContent = answer < 0 ? "" : `${answer === digit ? "✓" : "✗"} reads ${answer}${count}`;
+    const count = answers.includes(-1) ? "…" : `wrong: ${wrong} / ${answers.length}`;
+    told.textContent = answer < 0
+      ? ""
+      : `${answer === digit ? "✓" : "✗"} reads ${answer}\n${count}`;
   };
   return { element: map.element, show };
 }
