@@ -96,7 +96,7 @@ def test_drag_takes_the_digit_along_from_where_it_was_held(opened) -> None:
     stage = opened(explore.shift(), "right=-2")
     box = stage.page.get_by_label("Drag the digit").bounding_box()
     pixel, mouse = box["width"] / 28, stage.page.mouse
-    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    middle = box["x"] + 14.5 * pixel, box["y"] + 14.5 * pixel
     mouse.move(*middle)
     mouse.down()
     mouse.move(middle[0] + 3 * pixel, middle[1] - pixel)
@@ -105,7 +105,7 @@ def test_drag_takes_the_digit_along_from_where_it_was_held(opened) -> None:
 
 
 def test_python_refuses_places_outside_of_the_canvas() -> None:
-    with pytest.raises(ValueError, match="'right' trait .* should not be greater than 7"):
+    with pytest.raises(ValueError, match=r"'right' trait .* should not be greater than 7"):
         explore.shift(right=8)
     with pytest.raises(ValueError, match="`network` must be one of"):
         explore.shift().right_at("linear")
