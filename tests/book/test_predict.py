@@ -79,6 +79,8 @@ def test_text_before_the_next_question_stays_and_a_second_output_waits(
         name = explorer.get_attribute("id")
         visit.page.evaluate(f"location.hash = '{name}?row=1'")
         visit.page.wait_for_function(f"!document.querySelector('#{name}{FOLDED}')")
+        visit.page.reload(wait_until="load")  # now the address leads there from the start
+        assert explorer.count() == 0
 
 
 def test_right_answer_opens(page: Page) -> None:
