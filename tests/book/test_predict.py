@@ -150,7 +150,7 @@ def test_list_is_read_as_people_write_it(page: Page, given: str) -> None:
         ("−6", "", "-6", "That is right."),
         ("13", "", "13 pixels", "That is right."),
         ("8", "1", "7", "You said 7; it is 8. That is near."),
-        ("8", "1", "5", "You said 5; it is 8."),
+        ("8", "1", "5", "You said 5; it is 8. This is measured."),
     ],
 )
 def test_guesses_are_read_and_compared(
