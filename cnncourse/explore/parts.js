@@ -101,7 +101,7 @@ export function frame({ model, el }, { title, hint, keys }) {
     "div",
     // JupyterLab keeps arrow keys for itself without this.
     {
-      class: "explorer-box",
+      class: `explorer-box explorer-${model.get("kind")}`,
       role: "group",
       "aria-label": title,
       "data-lm-suppress-shortcuts": "true",
@@ -274,6 +274,50 @@ export function signed(most) {
 }
 
 /**
+ * Black or white, whichever is read on a ground of this colour.
+ * @param {number[]} colour red, green and blue
+ */
+export function ink([red, green, blue]) {
+  const light = [red, green, blue].map((level) => (level / 255) ** 2.2);
+  // As far from black as from white, by the contrast that WCAG defines.
+  return 0.2126 * light[0] + 0.7152 * light[1] + 0.0722 * light[2] > 0.179 ? "#000" : "#fff";
+}
+
+/**
+ * The numbers of a small picture, each in its pixel.
+ * @param {import("./arithmetic.js").Grid} grid
+ * @param {(value: number) => number[]} colour with which the picture is painted
+ * @param {(value: number) => string} [say]
+ */
+export function written({ values, h, w }, colour, say = number) {
+  if (Math.max(h, w) > 8) return [];
+  return Array.from(values, (value, k) => {
+    const text = say(value);
+    return draw("text", {
+      x: k % w + 0.5,
+      y: Math.floor(k / w) + 0.5,
+      "text-anchor": "middle",
+      "dominant-baseline": "central",
+      "font-size": Math.min(0.36, 1.5 / text.length),
+      fill: ink(colour(value)),
+    }, text);
+  });
+}
+
+/**
+ * A mark around a window of h x w pixels, seen on any ground.
+ * @param {number} row
+ * @param {number} column
+ * @param {number} h
+ * @param {number} w
+ * @param {string} [name] a class for the line
+ */
+export function outline(row, column, h, w, name = "explorer-window") {
+  const place = { x: column, y: row, width: w, height: h };
+  return ["explorer-window-out", name].map((line) => draw("rect", { ...place, class: line }));
+}
+
+/**
  * @param {number} value
  * @param {number} low
  * @param {number} high
@@ -330,4 +374,17 @@ export function drag(element, { to, by, hover = false }) {
     pressed.preventDefault();
     by(...steps[pressed.key], pressed);
   });
+}
+
+/**
+ * Let a reader point into a picture: with a mouse or a finger, and with arrow keys.
+ * @param {ReturnType<typeof picture>} shown
+ * @param {Parameters<typeof drag>[1]} reactions
+ */
+export function surface({ panel, name }, reactions) {
+  panel.tabIndex = 0;
+  panel.removeAttribute("aria-hidden");
+  panel.setAttribute("role", "application");
+  panel.setAttribute("aria-label", `${name.textContent}: arrow keys`);
+  drag(panel, { hover: true, ...reactions });
 }
