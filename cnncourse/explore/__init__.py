@@ -5,7 +5,23 @@ no Python. `cnncourse.explore.explorer` tells how one is made.
 """
 
 from cnncourse.explore.backprop import backprop
+from cnncourse.explore.channels import channels
 from cnncourse.explore.hidden_kernel import hidden_kernel
 from cnncourse.explore.kernel import kernel
+from cnncourse.explore.lenet import lenet
+from cnncourse.explore.normalization import normalization
+from cnncourse.explore.padding_stride import padding_stride
+from cnncourse.explore.pooling import pooling
+from cnncourse.explore.receptive_field import receptive_field
 
-__all__ = ["backprop", "hidden_kernel", "kernel"]
+__all__ = [
+    "backprop",
+    "channels",
+    "hidden_kernel",
+    "kernel",
+    "lenet",
+    "normalization",
+    "padding_stride",
+    "pooling",
+    "receptive_field",
+]

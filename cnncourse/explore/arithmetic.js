@@ -27,6 +27,30 @@ export function corr2d(x, kernel) {
 }
 
 /**
+ * Replace every window by one number; windows start `stride` pixels apart.
+ * @param {Grid} x
+ * @param {number} size
+ * @param {number} stride
+ * @param {(seen: number[]) => number} summary of the pixels of a window, row by row
+ * @returns {Grid}
+ */
+export function slide(x, size, stride, summary) {
+  const [h, w] = [x.h, x.w].map((side) => Math.floor((side - size) / stride) + 1);
+  const values = new Float64Array(h * w);
+  for (let i = 0; i < h; i++) {
+    for (let j = 0; j < w; j++) {
+      const seen = [];
+      for (let a = 0; a < size; a++) {
+        const first = (i * stride + a) * x.w + j * stride;
+        for (let b = 0; b < size; b++) seen.push(x.values[first + b]);
+      }
+      values[i * w + j] = summary(seen);
+    }
+  }
+  return { values, h, w };
+}
+
+/**
  * Turn a kernel by half a turn: what a convolution does before it slides.
  * @param {Grid} kernel
  */

@@ -26,7 +26,7 @@ import {
  */
 
 const LAYER = ["stride", "padding", "dilation"];
-const KEYS = [...LAYER, "kind", "row", "column", "x", "kernel"];
+const KEYS = [...LAYER, "target", "row", "column", "x", "kernel"];
 // White; what belongs to the choice; the choice; a frame; what of a frame belongs to the choice.
 const PAINTS = [[255, 255, 255], [255, 224, 178], [245, 172, 74], [226, 226, 226], [232, 206, 166]];
 
@@ -139,7 +139,7 @@ function render({ model, el }) {
     const [stride, padding, dilation] = LAYER.map((key) => model.get(key));
     const layer = { stride, padding, dilation };
     const { h, w, found } = turns(x, kernel, layer);
-    const kind = model.get("kind");
+    const kind = model.get("target");
     const p = kind === "a pixel" ? padding : 0;
     const size = { "an output": { h, w }, "a pixel": x, "a weight": kernel }[
       /** @type {"an output" | "a pixel" | "a weight"} */ (kind)
@@ -157,10 +157,10 @@ function render({ model, el }) {
         const [w, h] = panel.marks.getAttribute("viewBox").split(" ").slice(2).map(Number);
         const row = clamp(Math.floor(down * h), 0, h - 1) - first();
         const column = clamp(Math.floor(across * w), 0, w - 1) - first();
-        change(model, { kind, row, column });
+        change(model, { target: kind, row, column });
       },
       by(right, down) {
-        if (model.get("kind") !== kind) return change(model, { kind });
+        if (model.get("target") !== kind) return change(model, { target: kind });
         const { row, column } = now();
         change(model, { row: row + down, column: column + right });
         const kept = now();
@@ -169,7 +169,7 @@ function render({ model, el }) {
     });
   });
   controls.append(
-    choice(model, "kind", "Point at"),
+    choice(model, "target", "Point at"),
     ...LAYER.map((key) => slider(model, key, key)),
   );
 

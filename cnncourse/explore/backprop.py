@@ -13,7 +13,7 @@ from cnncourse.explore.explorer import Explorer, Matrix
 from cnncourse.padding_stride import corr2d_strided
 
 SIDE, KERNEL_SIDE = 6, 3  # of the largest picture and kernel
-KINDS = ("an output", "a pixel", "a weight")
+TARGETS = ("an output", "a pixel", "a weight")
 
 
 class BackpropExplorer(Explorer):
@@ -25,7 +25,7 @@ class BackpropExplorer(Explorer):
     stride = traitlets.Int(1, min=1, max=3).tag(sync=True)
     padding = traitlets.Int(0, min=0, max=2).tag(sync=True)
     dilation = traitlets.Int(1, min=1, max=2).tag(sync=True)
-    kind = traitlets.Enum(KINDS, KINDS[0]).tag(sync=True)
+    target = traitlets.Enum(TARGETS, TARGETS[0]).tag(sync=True)
     row = traitlets.Int(0, min=-2, max=SIDE + 1).tag(sync=True)
     column = traitlets.Int(1, min=-2, max=SIDE + 1).tag(sync=True)
 

@@ -101,7 +101,7 @@ export function frame({ model, el }, { title, hint, keys }) {
     "div",
     // JupyterLab keeps arrow keys for itself without this.
     {
-      class: "explorer-box",
+      class: `explorer-box explorer-${model.get("kind")}`,
       role: "group",
       "aria-label": title,
       "data-lm-suppress-shortcuts": "true",
@@ -135,25 +135,26 @@ export function button(text, press, attributes = {}) {
 }
 
 /**
- * A slider for a number of the model, within the limits that Python has for it.
+ * A slider for a number of the model, within the limits that Python has for it, or through a list.
  * @param {Model} model
  * @param {string} key
  * @param {string} label
- * @param {{ step?: number, format?: (value: number) => string }} [options]
+ * @param {{ step?: number, values?: number[], format?: (value: number) => string }} [options]
  */
-export function slider(model, key, label, { step = 1, format = String } = {}) {
-  const [min, max] = model.get("limits")[key];
+export function slider(model, key, label, { step = 1, values, format = String } = {}) {
+  const [min, max] = values ? [0, values.length - 1] : model.get("limits")[key];
   const shown = make("output", { class: "explorer-value" });
   const range = make("input", {
     type: "range",
     min,
     max,
     step,
-    input: () => change(model, { [key]: Number(range.value) }),
+    input: () => change(model, { [key]: values ? values[range.value] : Number(range.value) }),
   });
   follow(model, [key], () => {
-    range.value = model.get(key);
-    shown.textContent = format(model.get(key));
+    const value = model.get(key);
+    range.value = values ? values.findLastIndex((one) => one <= value) : value;
+    shown.textContent = format(value);
     range.setAttribute("aria-valuetext", shown.textContent);
   });
   return make("label", { class: "explorer-slider" }, make("span", {}, label), range, shown);
@@ -225,6 +226,27 @@ export function picture(title) {
     canvas.getContext("2d").putImageData(pixels, 0, 0);
   }
   return { element, panel, marks, paint, name };
+}
+
+/**
+ * A drawing in CSS pixels: `paint` fills it for a width and returns its height. It is called by
+ * `again`, and when the width changes.
+ * @param {(svg: SVGSVGElement, width: number) => number} paint
+ * @param {Attributes} [attributes]
+ */
+export function sheet(paint, attributes = {}) {
+  const svg = draw("svg", { class: "explorer-sheet", ...attributes });
+  let drawn = 0;
+  const again = () => {
+    drawn = svg.getBoundingClientRect().width;
+    const width = Math.round(drawn) || 640;
+    const height = paint(svg, width);
+    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    svg.style.height = `${height}px`;
+  };
+  const resized = () => svg.getBoundingClientRect().width !== drawn && again();
+  new ResizeObserver(() => requestAnimationFrame(resized)).observe(svg);
+  return { svg, again };
 }
 
 /**

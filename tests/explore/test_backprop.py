@@ -73,7 +73,7 @@ def test_keyboard_points_at_a_pixel_and_at_one_that_receives_nothing(opened) -> 
     for _ in range(3):
         pixels.press("ArrowRight")
     stage.wait_for_words("Pixel (2, 5) lies in no window: its gradient is 0.")
-    stage.wait_for_state(kind="a pixel", row="2", column="5")
+    stage.wait_for_state(target="a pixel", row="2", column="5")
 
 
 def test_mouse_and_finger_point(opened) -> None:
@@ -89,7 +89,7 @@ def test_mouse_and_finger_point(opened) -> None:
 
 
 def test_frame_gets_a_gradient_that_is_cut_off(opened) -> None:
-    stage = opened(explore.backprop(), "kind=a pixel&padding=1&row=-1&column=-1")
+    stage = opened(explore.backprop(), "target=a pixel&padding=1&row=-1&column=-1")
     stage.wait_for_words("Pixel (−1, −1) of the frame lies in 1 window: 1 × 1 = 1, and is cut off.")
     stage.page.get_by_label("padding").press("ArrowLeft")
     stage.wait_for_words("Pixel (0, 0) lies in 1 window: 1 × 1 = 1.")
