@@ -4,6 +4,7 @@ In a notebook each is a widget, whose state Python can read and set; on a page o
 no Python. `cnncourse.explore.explorer` tells how one is made.
 """
 
+from cnncourse.explore.backprop import backprop
 from cnncourse.explore.channels import channels
 from cnncourse.explore.hidden_kernel import hidden_kernel
 from cnncourse.explore.kernel import kernel
@@ -15,6 +16,7 @@ from cnncourse.explore.receptive_field import receptive_field
 from cnncourse.explore.shift import shift
 
 __all__ = [
+    "backprop",
     "channels",
     "hidden_kernel",
     "kernel",
