@@ -230,7 +230,7 @@ function render({ model, el }) {
     choice(model, "picture", "Picture", { given: "a feature map" }),
     slider(model, "right", "To the right", { format: number }),
     slider(model, "down", "Down", { format: number }),
-    slider(model, "layers", "Layers"),
+    slider(model, "layers", "Pooling layers"),
   );
 
   const show = () => {
