@@ -26,6 +26,9 @@
 
   const bytes = text => new DataView(Uint8Array.from(atob(text), c => c.charCodeAt(0)).buffer);
 
+  const same = (a, b) =>
+    a === b || (!(a instanceof DataView) && JSON.stringify(a) === JSON.stringify(b));
+
   /** The part of anywidget's model that a page needs. */
   class Model {
     constructor(state) {
@@ -36,7 +39,7 @@
       return this.state[key];
     }
     set(key, value) {
-      if (JSON.stringify(this.state[key]) === JSON.stringify(value)) return;
+      if (same(this.state[key], value)) return;
       this.state[key] = value;
       this.events.dispatchEvent(new Event(`change:${key}`));
       this.events.dispatchEvent(new Event("change"));
@@ -107,19 +110,32 @@
     });
   }
 
+  /** Fetch a file; a name in braces in its path stands for the word that the model has there. */
+  async function fill(model, key, path) {
+    const name = () => path.replace(/\{(\w+)\}/g, (_, word) => model.get(word));
+    const asked = name();
+    const text = await load(asked);
+    if (asked === name()) model.set(key, bytes(text)); // and not what was asked for before
+  }
+
   async function mount(box) {
-    const { script, state, files: names } = JSON.parse(box.querySelector("script").textContent);
-    const text = await load(script);
-    const loaded = await Promise.all(
-      Object.entries(names).map(async ([key, name]) => [key, bytes(await load(name))]),
-    );
+    const { script, state, files } = JSON.parse(box.querySelector("script").textContent);
+    const model = new Model(state);
+    const [text] = await Promise.all([
+      load(script),
+      ...Object.entries(files).map(([key, path]) => fill(model, key, path)),
+    ]);
     const address = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
     const module = await import(address);
     URL.revokeObjectURL(address);
-    const model = new Model({ ...state, ...Object.fromEntries(loaded) });
+    for (const [key, path] of Object.entries(files)) {
+      const again = () => fill(model, key, path).catch(error => console.error(error));
+      for (const [, word] of path.matchAll(/\{(\w+)\}/g)) model.on(`change:${word}`, again);
+    }
     const el = box.querySelector(".explorer-live");
     await module.default.render({ model, el });
     box.dataset.live = "";
+    if (location.hash.includes("?") && asked(box)) box.scrollIntoView(); // its height has changed
     // After `render`, so that "Reset" leads back to the book's state, and not to a link's.
     const apply = () => Object.entries(withAddress(box, state)).forEach(([k, v]) => model.set(k, v));
     apply();

@@ -8,6 +8,7 @@ page gives both to the same script.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any, ClassVar
@@ -18,10 +19,10 @@ import traitlets
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from cnncourse.explore.modules import joined
+from cnncourse.explore.modules import joined, rules
 
 PACKAGE = files("cnncourse")
-STYLE = files(__package__).joinpath("explore.css").read_text("utf-8")
+ABOUT = ("kind", "limits")  # what the script is told besides the state
 
 
 class Explorer(anywidget.AnyWidget):
@@ -34,10 +35,12 @@ class Explorer(anywidget.AnyWidget):
 
     script: ClassVar[str]
     limits = traitlets.Dict(read_only=True).tag(sync=True)
+    kind = traitlets.Unicode(read_only=True).tag(sync=True)  # which rules of style it has
 
     def __init_subclass__(cls, **options: Any) -> None:
         if "script" in vars(cls):  # and not in the class that a widget makes of itself
-            cls._esm, cls._css = joined(cls.script), STYLE
+            cls._esm = joined(cls.script)
+            cls._css = rules("explore") + rules(cls.script)
         super().__init_subclass__(**options)
 
     def __init__(self, **state: Any) -> None:
@@ -45,7 +48,10 @@ class Explorer(anywidget.AnyWidget):
             super().__init__(**state)
         except traitlets.TraitError as error:
             raise ValueError(str(error)) from None
+        self.set_trait("kind", self.script)
         self.set_trait("limits", {name: _limits(self.traits()[name]) for name in self.moved()})
+        for file in self.files():
+            self.observe(lambda _, file=file: file.read(self), file.words)
 
     def still(self) -> Figure:
         """Draw the first look."""
@@ -62,12 +68,15 @@ class Explorer(anywidget.AnyWidget):
         """Name what a reader can change."""
         return [name for name in cls.own() if not isinstance(getattr(cls, name), File)]
 
+    @classmethod
+    def files(cls) -> list[File]:
+        """List the traits that are files."""
+        return [trait for trait in cls.class_traits().values() if isinstance(trait, File)]
+
     def page(self) -> dict[str, Any]:
         """Return what the script needs on a page: state, limits and names of files."""
-        kept = {
-            name: trait.path for name, trait in self.traits().items() if isinstance(trait, File)
-        }
-        state = self.get_state([*self.moved(), "limits"])
+        kept = {file.name: file.path for file in self.files()}
+        state = self.get_state([*self.moved(), *ABOUT])
         return {"script": self.script, "state": state, "files": kept}
 
     def __repr__(self) -> str:
@@ -81,16 +90,26 @@ class Explorer(anywidget.AnyWidget):
 
 
 class File(traitlets.Bytes):
-    """A file of the package; a page fetches it when the explorer comes near the window."""
+    """A file of the package; a page fetches it when the explorer comes near the window.
+
+    A name in braces stands for the word that another trait has: the file of ``"{net}.bin"`` is
+    another one when ``net`` changes, and a page fetches it then.
+    """
 
     def __init__(self, path: str) -> None:
         super().__init__(read_only=True)
         self.path = path
+        self.words = re.findall(r"\{(\w+)\}", path)
         self.tag(sync=True)
 
-    def default(self, _: object = None) -> bytes:
-        """Read the file when a widget first asks for it."""
-        return PACKAGE.joinpath(self.path).read_bytes()
+    def default(self, explorer: Explorer | None = None) -> bytes:
+        """Return the file when a widget first asks for it."""
+        words = {word: getattr(explorer, word) for word in self.words}
+        return PACKAGE.joinpath(self.path.format(**words)).read_bytes()
+
+    def read(self, explorer: Explorer) -> None:
+        """Give an explorer the file that its words name now."""
+        explorer.set_trait(self.name, self.default(explorer))
 
 
 class Matrix(traitlets.TraitType[Tensor, Tensor]):
@@ -133,4 +152,4 @@ def _limits(trait: traitlets.TraitType) -> list[Any]:
     return [getattr(trait, "min", None), getattr(trait, "max", None)]
 
 
-_WIDGET = {*anywidget.AnyWidget.class_traits(sync=True), "limits"}
+_WIDGET = {*anywidget.AnyWidget.class_traits(sync=True), *ABOUT}

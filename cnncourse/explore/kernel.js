@@ -8,21 +8,24 @@ import {
   choice,
   clamp,
   drag,
-  draw,
   follow,
   frame,
   grey,
+  ink,
   make,
   number,
+  outline,
   picture,
   signed,
+  surface,
   toggle,
+  written,
 } from "./parts.js";
 
 /** @typedef {import("./parts.js").Model} Model */
 
-const SIDE = 28; // of what a reader draws or opens
-const KEYS = ["x", "kernel", "picture", "turned", "row", "column"];
+const [SIDE, SHEET] = [28, 12]; // of a picture that a reader opens, and of an empty one to draw on
+const KEYS = ["kernel", "picture", "drawn", "turned", "row", "column"];
 
 /** @type {Record<string, number[][]>} */
 const KERNELS = {
@@ -64,38 +67,58 @@ export function square(side, white) {
 }
 
 /**
- * Cut a kernel to a smaller side, or put zeros around it.
+ * Cut a kernel around its middle, or put zeros around it.
  * @param {number[][]} kernel
- * @param {number} side
+ * @param {number} h
+ * @param {number} [w]
  */
-export function resized(kernel, side) {
-  const shift = Math.floor((side - kernel.length) / 2);
+export function resized(kernel, h, w = h) {
+  const down = Math.floor((h - kernel.length) / 2);
+  const right = Math.floor((w - kernel[0].length) / 2);
   return Array.from(
-    { length: side },
-    (_, a) => Array.from({ length: side }, (_, b) => kernel[a - shift]?.[b - shift] ?? 0),
+    { length: h },
+    (_, a) => Array.from({ length: w }, (_, b) => kernel[a - down]?.[b - right] ?? 0),
   );
+}
+
+/**
+ * The first garment of the file, as numbers from zero to one.
+ * @param {DataView} bytes
+ */
+export function garment(bytes) {
+  const values = Array.from({ length: SIDE * SIDE }, (_, k) => bytes.getUint8(k) / 255);
+  return toRows({ values, h: SIDE, w: SIDE });
 }
 
 /** @param {import("./parts.js").Context} context */
 function render({ model, el }) {
   const { stage, controls, say } = frame({ model, el }, {
     title: "A kernel over a picture",
-    hint: "choose “one white pixel”, and change a weight. Where in the map does it show?",
+    hint: "move the window over the picture. Then change a weight: where in the map does it show?",
     keys: KEYS,
   });
-  const given = model.get("x");
-  const [seen, map] = [picture("Picture"), picture("Map: what the kernel answers")];
+  const [seen, map, shares] = ["Picture", "Map", "Products"].map(picture);
   const weights = make("div", { class: "explorer-weights", role: "group", "aria-label": "Kernel" });
-  const middle = make(
-    "div",
-    { class: "explorer-picture" },
-    make("figcaption", {}, "Kernel"),
-    weights,
-  );
-  stage.append(seen.element, middle, map.element);
+  const name = make("figcaption", {}, "Kernel");
+  const middle = make("div", { class: "explorer-picture" }, name, weights);
+  stage.classList.add("explorer-four");
+  stage.append(seen.element, middle, shares.element, map.element);
 
+  /** @type {Record<string, () => number[][]>} */
+  const pictures = {
+    "given": () => model.get("given"),
+    "one white pixel": () => square(9, 1),
+    "a white square": () => square(16, 8),
+    "a garment": () => garment(model.get("garments")),
+    "yours": () => model.get("drawn"),
+  };
   const now = () => {
-    const [x, kernel] = [toGrid(model.get("x")), toGrid(model.get("kernel"))];
+    const x = toGrid(pictures[model.get("picture")]());
+    const rows = model.get("kernel");
+    // A picture may be smaller than the kernel that was made for another.
+    const kernel = toGrid(
+      resized(rows, Math.min(x.h, rows.length), Math.min(x.w, rows[0].length)),
+    );
     const used = model.get("turned") ? flip(kernel) : kernel;
     const y = corr2d(x, used);
     const row = clamp(model.get("row"), 0, y.h - 1);
@@ -103,34 +126,63 @@ function render({ model, el }) {
     return { x, kernel, used, y, row, column };
   };
 
-  let pen = 1;
-  const drawing = () => model.get("picture") === "drawing";
+  const drawing = () => model.get("picture") === "yours";
+  let pen = { row: 0, column: 0, value: 1 }; // where the keyboard draws, and what a stroke puts down
   const moveTo = (/** @type {number} */ i, /** @type {number} */ j) => {
     const { y } = now();
     change(model, { row: clamp(i, 0, y.h - 1), column: clamp(j, 0, y.w - 1) });
   };
-  for (const panel of [seen, map]) {
-    panel.panel.tabIndex = 0;
-    panel.panel.removeAttribute("aria-hidden");
-    panel.panel.setAttribute("role", "application");
-    drag(panel.panel, {
-      to(across, down, event) {
-        const { x, y, kernel } = now();
-        const size = panel === seen ? x : y;
-        const [i, j] = [Math.floor(down * size.h), Math.floor(across * size.w)];
-        if (panel === map) return moveTo(i, j);
-        if (!drawing()) return moveTo(i - (kernel.h >> 1), j - (kernel.w >> 1));
-        if (i < 0 || j < 0 || i >= x.h || j >= x.w) return;
-        if (event.type === "pointerdown") pen = 1 - Math.round(x.values[i * x.w + j]);
-        const rows = toRows(x);
-        rows[i][j] = pen;
-        change(model, { x: rows });
-      },
-      by: (right, down) => moveTo(now().row + down, now().column + right),
-    });
-  }
-  seen.panel.setAttribute("aria-label", "Picture: arrow keys move the window");
-  map.panel.setAttribute("aria-label", "Map: arrow keys move the window");
+  const middleAt = (/** @type {number} */ i, /** @type {number} */ j) => {
+    const { kernel } = now();
+    moveTo(i - (kernel.h >> 1), j - (kernel.w >> 1));
+  };
+  const put = (/** @type {number} */ value) => {
+    const rows = toRows(now().x);
+    rows[pen.row][pen.column] = value;
+    change(model, { drawn: rows });
+  };
+  const stroke = (
+    /** @type {number} */ i,
+    /** @type {number} */ j,
+    /** @type {PointerEvent} */ event,
+  ) => {
+    const { x } = now();
+    [i, j] = [clamp(i, 0, x.h - 1), clamp(j, 0, x.w - 1)];
+    const starts = event.type === "pointerdown";
+    pen = { row: i, column: j, value: starts ? 1 - Math.round(x.values[i * x.w + j]) : pen.value };
+    if (event.buttons) put(pen.value);
+  };
+  const stepPen = (/** @type {number} */ right, /** @type {number} */ down) => {
+    const { x } = now();
+    pen.row = clamp(pen.row + down, 0, x.h - 1);
+    pen.column = clamp(pen.column + right, 0, x.w - 1);
+    middleAt(pen.row, pen.column);
+    show();
+  };
+  const step = (/** @type {number} */ right, /** @type {number} */ down) =>
+    moveTo(now().row + down, now().column + right);
+  surface(seen, {
+    to(across, down, event) {
+      const { x } = now();
+      const [i, j] = [Math.floor(down * x.h), Math.floor(across * x.w)];
+      if (drawing()) stroke(i, j, event);
+      middleAt(i, j);
+    },
+    by: (right, down) => (drawing() ? stepPen : step)(right, down),
+  });
+  surface(map, {
+    to(across, down) {
+      const { y } = now();
+      moveTo(Math.floor(down * y.h), Math.floor(across * y.w));
+    },
+    by: step,
+  });
+  seen.panel.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+    if (!drawing() || ![" ", "Enter"].includes(event.key)) return;
+    event.preventDefault();
+    const { x } = now();
+    put(1 - Math.round(x.values[pen.row * x.w + pen.column]));
+  });
 
   const setWeight = (/** @type {number} */ k, /** @type {number} */ value) => {
     const { kernel } = now();
@@ -139,33 +191,8 @@ function render({ model, el }) {
     values[k] = clamp(Math.round(value * 10) / 10, low, high);
     change(model, { kernel: toRows({ ...kernel, values }) });
   };
-  const showWeights = () => {
-    const { kernel } = now();
+  const weightCell = (/** @type {number} */ k) => {
     const [low, high] = model.get("limits").kernel;
-    while (weights.children.length > kernel.values.length) weights.lastChild.remove();
-    for (let k = weights.children.length; k < kernel.values.length; k++) {
-      weights.append(weightCell(k, low, high));
-    }
-    weights.style.gridTemplateColumns = `repeat(${kernel.w}, 1fr)`;
-    const colour = signed(Math.max(1, ...Array.from(kernel.values, Math.abs)));
-    Array.from(kernel.values).forEach((value, k) => {
-      const level = colour(value);
-      const cell = weights.children[k];
-      cell.textContent = number(value);
-      cell.style.background = `rgb(${level})`;
-      cell.style.color = level[1] < 110 ? "#fff" : "#000";
-      cell.setAttribute("aria-valuenow", value);
-      cell.setAttribute(
-        "aria-label",
-        `Weight, row ${Math.floor(k / kernel.w)}, column ${k % kernel.w}`,
-      );
-    });
-  };
-  const weightCell = (
-    /** @type {number} */ k,
-    /** @type {number} */ low,
-    /** @type {number} */ high,
-  ) => {
     const role = { role: "slider", tabindex: 0, "aria-valuemin": low, "aria-valuemax": high };
     const cell = make("div", { class: "explorer-weight", ...role });
     let from = { y: 0, value: 0 };
@@ -179,13 +206,24 @@ function render({ model, el }) {
     });
     return cell;
   };
+  const showWeights = (/** @type {import("./arithmetic.js").Grid} */ kernel) => {
+    while (weights.children.length > kernel.values.length) weights.lastChild.remove();
+    for (let k = weights.children.length; k < kernel.values.length; k++) {
+      weights.append(weightCell(k));
+    }
+    weights.style.gridTemplateColumns = `repeat(${kernel.w}, 1fr)`;
+    const colour = signed(Math.max(1, ...Array.from(kernel.values, Math.abs)));
+    Array.from(kernel.values).forEach((value, k) => {
+      const cell = weights.children[k];
+      cell.textContent = number(value);
+      cell.style.background = `rgb(${colour(value)})`;
+      cell.style.color = ink(colour(value));
+      cell.setAttribute("aria-valuenow", value);
+      const place = `row ${Math.floor(k / kernel.w)}, column ${k % kernel.w}`;
+      cell.setAttribute("aria-label", `Weight, ${place}`);
+    });
+  };
 
-  const file = make("input", {
-    type: "file",
-    accept: "image/*",
-    class: "explorer-file",
-    change: async () => change(model, { picture: "file", x: await pixelsOf(file.files[0]) }),
-  });
   const presets = make(
     "select",
     {
@@ -195,95 +233,66 @@ function render({ model, el }) {
       },
     },
     make("option", { value: "" }, "choose…"),
-    ...Object.keys(KERNELS).map((name) => make("option", {}, name)),
+    ...Object.keys(KERNELS).map((key) => make("option", {}, key)),
   );
+  const larger = () => model.get("kernel").length < 5;
   const size = button("", () => {
-    const { kernel } = now();
-    const side = kernel.h === 5 ? 3 : 5;
-    change(model, { kernel: resized(model.get("kernel"), side) });
+    change(model, { kernel: resized(model.get("kernel"), larger() ? 5 : 3) });
   });
+  const file = make("input", {
+    type: "file",
+    accept: "image/*",
+    change: async () => change(model, { drawn: await pixelsOf(file.files[0]) }),
+  });
+  const own = make(
+    "div",
+    { class: "explorer-own" },
+    make("span", {}, "Draw on it: press, or arrow keys and space."),
+    button("Empty", () => change(model, { drawn: square(SHEET, 0) })),
+    make("label", {}, "Or open a file; it stays in this browser:", file),
+  );
   controls.append(
-    choice(model, "picture", "Picture", { given: "that of the book", file: "a file of yours…" }),
+    choice(model, "picture", "Picture", { given: "that of the book", yours: "draw or open one…" }),
     make("label", {}, make("span", {}, "Kernels"), presets),
     toggle(model, "turned", "turn the kernel by 180° (a convolution)"),
     size,
-    file,
+    own,
   );
-
-  let shown = model.get("picture");
-  const choosePicture = () => {
-    const name = model.get("picture");
-    file.hidden = name !== "file";
-    if (name === shown) return;
-    shown = name;
-    const garment = () => {
-      const bytes = new Uint8Array(
-        model.get("garment").buffer,
-        model.get("garment").byteOffset,
-        SIDE * SIDE,
-      );
-      return toRows({ values: Array.from(bytes, (byte) => byte / 255), h: SIDE, w: SIDE });
-    };
-    /** @type {Record<string, () => number[][]>} */
-    const pictures = {
-      given: () => given,
-      "one white pixel": () => square(9, 1),
-      "a white square": () => square(16, 8),
-      "a garment": garment,
-      drawing: () => square(12, 0),
-    };
-    if (name in pictures) change(model, { x: pictures[name]() });
-  };
 
   const show = () => {
     const { x, kernel, used, y, row, column } = now();
     const [low, high] = [Math.min(0, ...Array.from(x.values)), Math.max(...Array.from(x.values))];
-    seen.paint(x.values, x.h, x.w, grey(low, high || 1));
-    map.paint(y.values, y.h, y.w, signed(Math.max(...Array.from(y.values, Math.abs))));
-    const window = (/** @type {number} */ h, /** @type {number} */ w) =>
-      ["explorer-window-out", "explorer-window"].map((name) =>
-        draw("rect", { x: column, y: row, width: w, height: h, class: name })
-      );
-    seen.marks.replaceChildren(...written(x, low, high), ...window(kernel.h, kernel.w));
-    map.marks.replaceChildren(...written(y), ...window(1, 1));
-    size.textContent = kernel.h === 5 ? "3 × 3 weights" : "5 × 5 weights";
-    showWeights();
+    const black = grey(low, high || 1);
+    const answer = signed(Math.max(...Array.from(y.values, Math.abs)));
     const { pairs, sum } = products(x, used, row, column);
-    const terms = pairs.filter(([pixel, weight]) => pixel && weight);
-    const sums = terms.slice(0, 9).map(([pixel, weight]) => `${number(pixel)} × ${number(weight)}`);
-    const rest = terms.length > 9 ? ` + ${terms.length - 9} more` : "";
+    const terms = { values: pairs.map(([pixel, weight]) => pixel * weight), h: used.h, w: used.w };
+    const share = signed(Math.max(...terms.values.map(Math.abs)));
+    seen.paint(x.values, x.h, x.w, black);
+    map.paint(y.values, y.h, y.w, answer);
+    shares.paint(terms.values, terms.h, terms.w, share);
+    const at = drawing() ? outline(pen.row, pen.column, 1, 1, "explorer-pen") : [];
+    const window = outline(row, column, kernel.h, kernel.w);
+    seen.marks.replaceChildren(...written(x, black), ...window, ...at);
+    map.marks.replaceChildren(...written(y, answer), ...outline(row, column, 1, 1));
+    shares.marks.replaceChildren(...written(terms, share));
+    shares.name.textContent = `Products, in all ${number(sum)}`;
+    name.textContent = model.get("turned") ? "Kernel, laid down turned" : "Kernel";
+    size.textContent = larger() ? "5 × 5 weights" : "3 × 3 weights";
+    size.disabled = larger() && Math.min(x.h, x.w) < 5;
+    own.hidden = !drawing();
+    showWeights(kernel);
+    const met = pairs.filter(([pixel, weight]) => pixel && weight);
+    const sums = met.slice(0, 9).map(([pixel, weight]) => `${number(pixel)} × ${number(weight)}`);
+    const rest = met.length > 9 ? ` + ${met.length - 9} more` : "";
     say(
       `Row ${row}, column ${column}: ${sums.join(" + ") || "only zeros"}${rest} = ${number(sum)}.`,
     );
   };
-  const ends = [follow(model, ["picture"], choosePicture), follow(model, KEYS, show)];
-  return () => ends.forEach((end) => end());
+  return follow(model, KEYS, show);
 }
 
 /**
- * The numbers of a small picture, each in its pixel.
- * @param {import("./arithmetic.js").Grid} grid
- * @param {number} [low]
- * @param {number} [high] of the greys below; without them the ground is light or strong by size
- */
-function written({ values, h, w }, low, high) {
-  if (Math.max(h, w) > 8) return [];
-  const most = Math.max(...Array.from(values, Math.abs));
-  return Array.from(values, (value, k) => {
-    const light = low === undefined || high === undefined
-      ? value >= 0 || -value < most / 2
-      : (value - low) / (high - low || 1) > 0.5;
-    const place = { x: k % w + 0.5, y: Math.floor(k / w) + 0.62, "text-anchor": "middle" };
-    return draw(
-      "text",
-      { ...place, "font-size": 0.36, fill: light ? "#000" : "#fff" },
-      number(value),
-    );
-  });
-}
-
-/**
- * Read a picture of the reader's, in grey: it never leaves the page.
+ * Read a picture of the reader's, in grey: it stays in this browser.
  * @param {File} file
  */
 async function pixelsOf(file) {

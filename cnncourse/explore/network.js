@@ -253,30 +253,48 @@ export function scales(network, images, labels) {
   const outputs = images.map((image) => forward(network, image));
   const gradients = outputs.map((output, n) => backward(network, output, labels[n]));
   return network.layers.map(({ name }, k) => {
-    const batch = outputs.map((output) => output[k].values);
-    const units = Array.from(batch[0], (_, unit) => spread(batch.map((values) => values[unit])));
+    const batch = inOne(outputs.map((output) => output[k].values));
+    const size = batch.length / images.length;
+    const units = new Float64Array(size).map((_, unit) => spread(batch, unit, size));
     return {
       name,
-      activation: spread(batch.flatMap((values) => Array.from(values))),
+      activation: spread(batch),
       signal: rootMeanSquare(units),
-      gradient: spread(gradients.flatMap((grad) => Array.from(grad[k].values))) / images.length,
+      gradient: spread(inOne(gradients.map((grad) => grad[k].values))) / images.length,
     };
   });
+}
+
+/**
+ * The numbers of one picture after those of the other.
+ * @param {Float32Array[]} batch
+ */
+function inOne(batch) {
+  const all = new Float32Array(batch.length * batch[0].length);
+  batch.forEach((values, n) => all.set(values, n * values.length));
+  return all;
 }
 
 /**
  * @param {ArrayLike<number>} values
  */
 export function rootMeanSquare(values) {
-  const squares = Array.from(values, (value) => value * value);
-  return Math.sqrt(squares.reduce((sum, square) => sum + square, 0) / values.length);
+  let squares = 0;
+  for (let k = 0; k < values.length; k++) squares += values[k] * values[k];
+  return Math.sqrt(squares / values.length);
 }
 
 /**
- * The standard deviation: how far the numbers lie from their mean.
+ * The standard deviation: how far the numbers lie from their mean. Of each `step` numbers the one
+ * at `first` counts.
  * @param {ArrayLike<number>} values
+ * @param {number} [first]
+ * @param {number} [step]
  */
-export function spread(values) {
-  const mean = Array.from(values).reduce((sum, value) => sum + value, 0) / values.length;
-  return rootMeanSquare(Array.from(values, (value) => value - mean));
+export function spread(values, first = 0, step = 1) {
+  const count = values.length / step;
+  let [sum, squares] = [0, 0];
+  for (let k = first; k < values.length; k += step) sum += values[k];
+  for (let k = first; k < values.length; k += step) squares += (values[k] - sum / count) ** 2;
+  return Math.sqrt(squares / count);
 }

@@ -84,25 +84,36 @@ function padBackward(shape, grad, before, after, mode) {
 // Convolution. The output and the gradient walk through the same products.
 
 /**
- * Call once for each row of products of one weight: the weight, the first pixel and the first
- * output of the row. Behind them lie pixels at steps of the stride, and the next outputs.
+ * Say where the pixels of a window lie, counted from its corner: one for each weight of a kernel.
+ * @param {number[]} shape of the padded picture
+ * @param {number[]} kernels the shape of the weight
+ * @param {number[]} dilation
+ */
+function windowOf([, h, w], [, cPerGroup, kh, kw], [dh, dw]) {
+  const places = new Int32Array(cPerGroup * kh * kw);
+  for (let channel = 0, k = 0; channel < cPerGroup; channel++) {
+    for (let a = 0; a < kh; a++) {
+      for (let b = 0; b < kw; b++, k++) places[k] = (channel * h + a * dh) * w + b * dw;
+    }
+  }
+  return places;
+}
+
+/**
+ * Call for each output with the corner of its window and its channel.
  * @param {number[]} shape of the padded picture
  * @param {number[]} kernels the shape of the weight
  * @param {number[]} out the shape of the output
  * @param {Convolution} convolution
- * @param {(weight: number, pixel: number, output: number) => void} visit
+ * @param {(output: number, corner: number, channel: number) => void} visit
  */
-function eachRow([, h, w], [o, cPerGroup, kh, kw], [, outH, outW], convolution, visit) {
-  const { stride: [sh], dilation: [dh, dw], groups } = convolution;
-  for (let k = 0, weight = 0; k < o; k++) {
-    const firstChannel = Math.floor(k / (o / groups)) * cPerGroup;
-    for (let channel = firstChannel; channel < firstChannel + cPerGroup; channel++) {
-      for (let a = 0; a < kh; a++) {
-        for (let b = 0; b < kw; b++, weight++) {
-          for (let i = 0; i < outH; i++) {
-            visit(weight, (channel * h + i * sh + a * dh) * w + b * dw, (k * outH + i) * outW);
-          }
-        }
+function eachWindow([, h, w], [, cPerGroup], [o, outH, outW], convolution, visit) {
+  const { stride: [sh, sw], groups } = convolution;
+  for (let k = 0, output = 0; k < o; k++) {
+    const first = Math.floor(k / (o / groups)) * cPerGroup; // channel of the picture
+    for (let i = 0; i < outH; i++) {
+      for (let j = 0; j < outW; j++, output++) {
+        visit(output, (first * h + i * sh) * w + j * sw, k);
       }
     }
   }
@@ -115,18 +126,16 @@ function eachRow([, h, w], [o, cPerGroup, kh, kw], [, outH, outW], convolution, 
  * @param {Convolution} convolution
  */
 export function conv2d(x, weight, bias, convolution) {
-  const { stride: [sh, sw], padding, dilation: [dh, dw], padding_mode: mode } = convolution;
+  const { stride: [sh, sw], padding, dilation, padding_mode: mode } = convolution;
   const padded = pad(x, padding, padding, mode);
   const [[, h, w], [o, , kh, kw]] = [padded.shape, weight.shape];
-  const [outH, outW] = [outputSize(h, kh, sh, dh), outputSize(w, kw, sw, dw)];
-  const y = zeros([o, outH, outW]);
-  for (let k = 0; bias && k < o; k++) {
-    y.values.fill(bias.values[k], k * outH * outW, (k + 1) * outH * outW);
-  }
-  const [from, to] = [padded.values, y.values];
-  eachRow(padded.shape, weight.shape, y.shape, convolution, (k, pixel, output) => {
-    const factor = weight.values[k];
-    for (let j = 0; j < outW; j++) to[output + j] += factor * from[pixel + sw * j];
+  const y = zeros([o, outputSize(h, kh, sh, dilation[0]), outputSize(w, kw, sw, dilation[1])]);
+  const places = windowOf(padded.shape, weight.shape, dilation);
+  const [n, from, weights] = [places.length, padded.values, weight.values];
+  eachWindow(padded.shape, weight.shape, y.shape, convolution, (output, corner, channel) => {
+    let sum = bias ? bias.values[channel] : 0;
+    for (let k = 0; k < n; k++) sum += weights[channel * n + k] * from[corner + places[k]];
+    y.values[output] = sum;
   });
   return y;
 }
@@ -138,13 +147,14 @@ export function conv2d(x, weight, bias, convolution) {
  * @param {Convolution} convolution
  */
 export function conv2dBackward(x, weight, grad, convolution) {
-  const { stride: [, sw], padding, padding_mode: mode } = convolution;
+  const { padding, dilation, padding_mode: mode } = convolution;
   const [c, h, w] = x.shape;
   const padded = zeros([c, h + 2 * padding[0], w + 2 * padding[1]]);
-  const [from, to, outW] = [grad.values, padded.values, grad.shape[2]];
-  eachRow(padded.shape, weight.shape, grad.shape, convolution, (k, pixel, output) => {
-    const factor = weight.values[k];
-    for (let j = 0; j < outW; j++) to[pixel + sw * j] += factor * from[output + j];
+  const places = windowOf(padded.shape, weight.shape, dilation);
+  const [n, to, weights] = [places.length, padded.values, weight.values];
+  eachWindow(padded.shape, weight.shape, grad.shape, convolution, (output, corner, channel) => {
+    const delta = grad.values[output];
+    for (let k = 0; k < n; k++) to[corner + places[k]] += weights[channel * n + k] * delta;
   });
   return padBackward(x.shape, padded, padding, padding, mode);
 }

@@ -101,7 +101,7 @@ export function frame({ model, el }, { title, hint, keys }) {
     "div",
     // JupyterLab keeps arrow keys for itself without this.
     {
-      class: "explorer-box",
+      class: `explorer-box explorer-${model.get("kind")}`,
       role: "group",
       "aria-label": title,
       "data-lm-suppress-shortcuts": "true",
@@ -135,25 +135,26 @@ export function button(text, press, attributes = {}) {
 }
 
 /**
- * A slider for a number of the model, within the limits that Python has for it.
+ * A slider for a number of the model, within the limits that Python has for it, or through a list.
  * @param {Model} model
  * @param {string} key
  * @param {string} label
- * @param {{ step?: number, format?: (value: number) => string }} [options]
+ * @param {{ step?: number, values?: number[], format?: (value: number) => string }} [options]
  */
-export function slider(model, key, label, { step = 1, format = String } = {}) {
-  const [min, max] = model.get("limits")[key];
+export function slider(model, key, label, { step = 1, values, format = String } = {}) {
+  const [min, max] = values ? [0, values.length - 1] : model.get("limits")[key];
   const shown = make("output", { class: "explorer-value" });
   const range = make("input", {
     type: "range",
     min,
     max,
     step,
-    input: () => change(model, { [key]: Number(range.value) }),
+    input: () => change(model, { [key]: values ? values[range.value] : Number(range.value) }),
   });
   follow(model, [key], () => {
-    range.value = model.get(key);
-    shown.textContent = format(model.get(key));
+    const value = model.get(key);
+    range.value = values ? values.findLastIndex((one) => one <= value) : value;
+    shown.textContent = format(value);
     range.setAttribute("aria-valuetext", shown.textContent);
   });
   return make("label", { class: "explorer-slider" }, make("span", {}, label), range, shown);
@@ -228,6 +229,27 @@ export function picture(title) {
 }
 
 /**
+ * A drawing in CSS pixels: `paint` fills it for a width and returns its height. It is called by
+ * `again`, and when the width changes.
+ * @param {(svg: SVGSVGElement, width: number) => number} paint
+ * @param {Attributes} [attributes]
+ */
+export function sheet(paint, attributes = {}) {
+  const svg = draw("svg", { class: "explorer-sheet", ...attributes });
+  let drawn = 0;
+  const again = () => {
+    drawn = svg.getBoundingClientRect().width;
+    const width = Math.round(drawn) || 640;
+    const height = paint(svg, width);
+    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    svg.style.height = `${height}px`;
+  };
+  const resized = () => svg.getBoundingClientRect().width !== drawn && again();
+  new ResizeObserver(() => requestAnimationFrame(resized)).observe(svg);
+  return { svg, again };
+}
+
+/**
  * From black at `low` to white at `high`.
  * @param {number} low
  * @param {number} high
@@ -249,6 +271,50 @@ export function signed(most) {
     const end = value < 0 ? [0, 70, 140] : [230, 140, 0];
     return end.map((level) => 255 + (level - 255) * part);
   };
+}
+
+/**
+ * Black or white, whichever is read on a ground of this colour.
+ * @param {number[]} colour red, green and blue
+ */
+export function ink([red, green, blue]) {
+  const light = [red, green, blue].map((level) => (level / 255) ** 2.2);
+  // As far from black as from white, by the contrast that WCAG defines.
+  return 0.2126 * light[0] + 0.7152 * light[1] + 0.0722 * light[2] > 0.179 ? "#000" : "#fff";
+}
+
+/**
+ * The numbers of a small picture, each in its pixel.
+ * @param {import("./arithmetic.js").Grid} grid
+ * @param {(value: number) => number[]} colour with which the picture is painted
+ * @param {(value: number) => string} [say]
+ */
+export function written({ values, h, w }, colour, say = number) {
+  if (Math.max(h, w) > 8) return [];
+  return Array.from(values, (value, k) => {
+    const text = say(value);
+    return draw("text", {
+      x: k % w + 0.5,
+      y: Math.floor(k / w) + 0.5,
+      "text-anchor": "middle",
+      "dominant-baseline": "central",
+      "font-size": Math.min(0.36, 1.5 / text.length),
+      fill: ink(colour(value)),
+    }, text);
+  });
+}
+
+/**
+ * A mark around a window of h x w pixels, seen on any ground.
+ * @param {number} row
+ * @param {number} column
+ * @param {number} h
+ * @param {number} w
+ * @param {string} [name] a class for the line
+ */
+export function outline(row, column, h, w, name = "explorer-window") {
+  const place = { x: column, y: row, width: w, height: h };
+  return ["explorer-window-out", name].map((line) => draw("rect", { ...place, class: line }));
 }
 
 /**
@@ -308,4 +374,17 @@ export function drag(element, { to, by, hover = false }) {
     pressed.preventDefault();
     by(...steps[pressed.key], pressed);
   });
+}
+
+/**
+ * Let a reader point into a picture: with a mouse or a finger, and with arrow keys.
+ * @param {ReturnType<typeof picture>} shown
+ * @param {Parameters<typeof drag>[1]} reactions
+ */
+export function surface({ panel, name }, reactions) {
+  panel.tabIndex = 0;
+  panel.removeAttribute("aria-hidden");
+  panel.setAttribute("role", "application");
+  panel.setAttribute("aria-label", `${name.textContent}: arrow keys`);
+  drag(panel, { hover: true, ...reactions });
 }

@@ -104,7 +104,8 @@ def write_page(folder: Path, explorer: Explorer) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>An explorer</title>'
         '<meta name="viewport" content="width=device-width">'
         '<link rel="stylesheet" href="_static/custom.css">'
-        f'<link rel="stylesheet" href="_static/{FOLDER}/explore.css">{COLOURS}{THEME}'
+        f'<link rel="stylesheet" href="_static/{FOLDER}/explore.css">'
+        f'<link rel="stylesheet" href="_static/{FOLDER}/{explorer.script}.css">{COLOURS}{THEME}'
         '<link rel="icon" href="still.png"><script src="_static/explore.js" defer></script></head>'
     )
     body = (
@@ -125,7 +126,7 @@ def opener(browser: Browser, folder: Path) -> Callable[..., Stage]:
         place.mkdir()
         address = write_page(place, explorer)
         size = {"viewport": PHONE, "has_touch": True} if phone else {"viewport": DESKTOP}
-        context = browser.new_context(reduced_motion="reduce", **{**size, **settings})
+        context = browser.new_context(**{"reduced_motion": "reduce", **size, **settings})
         context.set_default_timeout(PATIENCE)
         page, errors = context.new_page(), []
         page.on("pageerror", lambda error: errors.append(str(error)))

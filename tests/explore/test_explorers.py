@@ -10,7 +10,6 @@ from cnncourse import explore
 from cnncourse.explore.explorer import Explorer
 from cnncourse.explore.modules import EXPORT, FOLDER, IMPORT, source
 from tests.book.guards import in_both_schemes
-from tests.book.visits import ROOT
 
 EXPLORERS = sorted(explore.__all__)
 MODULES = sorted(file.name.removesuffix(".js") for file in FOLDER.iterdir() if ".js" in file.name)
@@ -31,16 +30,6 @@ def test_module_is_small_and_joins_by_the_two_forms(name) -> None:
         re.M,
     )
     assert not re.search(r"\b(fetch|XMLHttpRequest|localStorage|sessionStorage|eval)\b", text)
-
-
-def test_every_class_of_the_stylesheet_is_written_out_where_it_is_used() -> None:
-    # A page drops the rules of classes that stand in none of its texts.
-    names = set(
-        re.findall(r"\.(explorer-[\w-]+)", FOLDER.joinpath("explore.css").read_text("utf-8"))
-    )
-    page = (ROOT / "tools/pages/explorers.py").read_text("utf-8")
-    used = set(re.findall(r"[\w-]+", page + "".join(source(name) for name in MODULES)))
-    assert names <= used
 
 
 @pytest.mark.parametrize("name", EXPLORERS)

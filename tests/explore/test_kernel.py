@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from PIL import Image
 
 from cnncourse import explore
 from cnncourse.cross_correlation import convolve2d, corr2d
@@ -54,6 +55,14 @@ def test_finger_moves_the_window(opened) -> None:
     stage.wait_for_words("= 43.")
 
 
+def test_mouse_shows_the_products_without_being_pressed(opened) -> None:
+    stage = opened(explore.kernel())
+    stage.page.get_by_label("Map: arrow").hover(position={"x": 5, "y": 5})
+    stage.page.get_by_label("Map: arrow").hover(position={"x": 150, "y": 5})
+    stage.wait_for_words("= 25.")
+    assert stage.page.get_by_text("Products, in all 25").is_visible()
+
+
 def test_white_pixel_draws_the_kernel_turned(opened) -> None:
     kernel = torch.arange(1.0, 10.0).reshape(3, 3)
     stage = opened(explore.kernel(torch.eye(3), kernel), "picture=one white pixel&row=3&column=3")
@@ -61,6 +70,63 @@ def test_white_pixel_draws_the_kernel_turned(opened) -> None:
     stage.page.get_by_label("turn the kernel").check()
     stage.page.get_by_label("Map: arrow").press("ArrowUp")
     stage.wait_for_words("Row 2, column 3: 1 × 2 = 2.")
+
+
+def test_finger_and_keyboard_draw(opened) -> None:
+    kernel = torch.arange(1.0, 10.0).reshape(3, 3)
+    stage = opened(explore.kernel(torch.zeros(5, 5), kernel), "picture=yours", phone=True)
+    sheet = stage.page.get_by_label("Picture: arrow")
+    box = sheet.bounding_box()
+    stage.page.touchscreen.tap(box["x"] + 0.3 * box["width"], box["y"] + 0.55 * box["height"])
+    stage.wait_for_words("Row 5, column 2: 1 × 5 = 5.")
+    sheet.press("ArrowRight")
+    sheet.press("Space")
+    stage.wait_for_words("Row 5, column 3: 1 × 4 + 1 × 5 = 9.")
+    drawn = torch.zeros(12, 12)
+    drawn[6, 3] = drawn[6, 4] = 1
+    stage.wait_for_state(drawn=str(drawn.int().tolist()).replace(" ", ""))
+    sheet.press("Enter")
+    stage.wait_for_words("Row 5, column 3: 1 × 4 = 4.")
+
+
+def test_file_of_the_reader_stays_and_is_seen_in_grey(opened, tmp_path) -> None:
+    stage = opened(explore.kernel(), "picture=yours&kernel=[[1]]")
+    Image.new("RGB", (60, 40), (0, 255, 0)).save(tmp_path / "green.png")
+    stage.page.locator("input[type=file]").set_input_files(tmp_path / "green.png")
+    stage.wait_for_words("Row 0, column 0: 0.59 × 1 = 0.59.")
+    assert stage.errors == []
+
+
+def test_kernel_larger_than_the_picture_is_cut_and_not_offered(opened) -> None:
+    stage = opened(
+        explore.kernel(), "kernel=[[9,9,9,9,9],[9,1,1,1,9],[9,1,1,1,9],[9,1,1,1,9],[9,9,9,9,9]]"
+    )
+    stage.wait_for_words("7 × 1 + 8 × 1 = 36.")
+    stage.page.get_by_role("button", name="3 × 3 weights").click()
+    assert stage.page.get_by_role("button", name="5 × 5 weights").is_disabled()
+    assert stage.errors == []
+
+
+def test_pictures_are_the_same_in_python_and_on_the_page(modules: Modules) -> None:
+    explorer = explore.kernel()
+    explorer.picture = "one white pixel"
+    assert explorer.x.tolist() == modules.call("kernel", "square", 9, 1)
+    explorer.picture = "a white square"
+    assert explorer.x.tolist() == modules.call("kernel", "square", 16, 8)
+    explorer.picture = "a garment"
+    assert explorer.x.shape == (28, 28)
+    assert explorer.x[14, 14] == explorer.garments[14 * 28 + 14] / 255
+
+
+def test_python_reads_and_sets_picture_and_map() -> None:
+    explorer = explore.kernel()
+    explorer.turned = True
+    assert explorer.y.tolist() == [[5, 11], [23, 29]]  # 0*3 + 1*2 + 3*1 + 4*0
+    explorer.picture = "yours"
+    assert explorer.x.shape == (12, 12)
+    explorer.x = torch.eye(4)
+    assert torch.equal(explorer.x, torch.eye(4))
+    assert explorer.picture == "given"
 
 
 def test_python_refuses_what_the_explorer_cannot_show() -> None:

@@ -15,7 +15,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from cnncourse.channels import conv2d
-from cnncourse.datasets import Split, load_fashion_mnist, load_mnist
+from cnncourse.datasets import Split, load_part
 from cnncourse.lenet import layer_scales
 from cnncourse.pooling import avg_pool2d, blur_pool2d, max_pool2d
 from cnncourse.records import load_trained, trained
@@ -69,9 +69,8 @@ class Network:
 def pictures_of(name: str) -> Split:
     """Return a hundred pictures of the kind that a kept network was trained on."""
     fashion = name.startswith("lenet/") and not name.endswith("mnist")
-    images, labels = (load_fashion_mnist() if fashion else load_mnist()).test
-    images = on_canvas(images[:100]) if name.startswith("shift/") else images[:100]
-    return Split(images.contiguous(), labels[:100])
+    images, labels = load_part("fashion_mnist" if fashion else "mnist", 0, 100, "t10k")
+    return Split(on_canvas(images) if name.startswith("shift/") else images, labels)
 
 
 def loaded(name: str, epoch: int | None = None) -> nn.Sequential:

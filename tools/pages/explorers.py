@@ -4,22 +4,39 @@ The output of such a cell holds a still picture and, in its metadata, the state.
 on the page for paper and for readers without scripts; ``explore.js`` puts the live figure above its
 caption. Scripts and files are written as calls of a function, with their text: so they can be read
 from a disk too, where browsers refuse to fetch and to import.
+
+On a page that is no notebook, a directive shows the first look of an explorer, under its caption:
+
+    :::{explorer} lenet
+    :alt: A picture of a digit, and the maps that it leaves in each layer.
+
+    What each layer makes of a picture.
+    :::
 """
 
 from __future__ import annotations
 
 import base64
+import itertools
 import json
+import os
+import re
 from collections import Counter
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import nbformat
 from docutils import nodes
+from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util.docutils import SphinxDirective
 
-from cnncourse.explore.modules import joined
+from cnncourse import explore
+from cnncourse.explore.explorer import Explorer
+from cnncourse.explore.modules import joined, rules
 
 PACKAGE = files("cnncourse")
 FOLDER = "explorers"
@@ -44,7 +61,40 @@ def add_explorers(app: Sphinx, document: nodes.document) -> None:
         if facts := found.get(cell["cell_index"]):
             met[facts["script"]] += 1
             add_explorer(cell, facts, met[facts["script"]])
-    app.env.metadata[app.env.docname]["explorers"] = list(found.values())
+    shown_on(app.env).extend(found.values())
+
+
+def shown_on(env: BuildEnvironment) -> list[dict[str, Any]]:
+    """Return the list of what the page that is read says of its explorers."""
+    return env.metadata[env.docname].setdefault("explorers", [])
+
+
+class ShowExplorer(SphinxDirective):
+    """An explorer on a page that is no notebook."""
+
+    required_arguments = 1
+    option_spec: ClassVar = {"alt": directives.unchanged_required}
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        """Return the place of the explorer, with its still picture and its caption."""
+        name = self.arguments[0]
+        explorer = getattr(explore, name)()
+        facts = explorer.page()
+        shown_on(self.env).append(facts)
+        image = nodes.image("", uri=self.draw(explorer), alt=self.options["alt"])
+        caption = nodes.caption("", "", *self.parse_inline(" ".join(self.content))[0])
+        box = nodes.container("", ids=[f"explore-{name}"], classes=["explorer"])
+        box += [nodes.raw("", markup(facts), format="html"), nodes.figure("", image, caption)]
+        return [box]
+
+    def draw(self, explorer: Explorer) -> str:
+        """Draw the still picture, and return its place as seen from the sources."""
+        picture, _ = explorer.still()._repr_png_()
+        file = Path(self.env.doctreedir, FOLDER, f"{explorer.script}.png")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(picture)
+        return "/" + os.path.relpath(file, self.env.srcdir)
 
 
 def is_cell(node: nodes.Node) -> bool:
@@ -68,8 +118,11 @@ def markup(facts: dict[str, Any]) -> str:
 
 def add_files(app: Sphinx, page: str, *context: object) -> None:
     """Load what mounts explorers where there are some, and nowhere else."""
-    if app.env.metadata.get(page, {}).get("explorers"):
-        app.add_css_file(f"{FOLDER}/explore.css")
+    shown = app.env.metadata.get(page, {}).get("explorers")
+    if shown:
+        for name in ["explore", *sorted({facts["script"] for facts in shown})]:
+            if rules(name):
+                app.add_css_file(f"{FOLDER}/{name}.css")
         app.add_js_file("explore.js", loading_method="defer")
 
 
@@ -77,10 +130,25 @@ def write_files(folder: Path, shown: list[dict[str, Any]]) -> None:
     """Write the scripts and files that explorers ask for."""
     for script in {facts["script"] for facts in shown}:
         write_call(folder, script, joined(script))
-    for path in {path for facts in shown for path in facts["files"].values()}:
+    for path in {path for facts in shown for path in every_file(facts)}:
         write_call(folder, path, base64.b64encode(PACKAGE.joinpath(path).read_bytes()).decode())
-    style = PACKAGE.joinpath("explore/explore.css").read_text("utf-8")
-    (folder / "explore.css").write_text(style, encoding="utf-8")
+    for name in {"explore", *(facts["script"] for facts in shown)}:
+        (folder / f"{name}.css").write_text(rules(name), encoding="utf-8")
+
+
+def every_file(facts: dict[str, Any]) -> Iterator[str]:
+    """Yield the files that an explorer may ask for: a name in braces stands for any of its words.
+
+    Examples
+    --------
+    >>> facts = {"files": {"x": "{net}.bin"}, "state": {"limits": {"net": ["a", "b"]}}}
+    >>> list(every_file(facts))
+    ['a.bin', 'b.bin']
+    """
+    for path in facts["files"].values():
+        words = re.findall(r"\{(\w+)\}", path)
+        for chosen in itertools.product(*(facts["state"]["limits"][word] for word in words)):
+            yield path.format(**dict(zip(words, chosen, strict=True)))
 
 
 def write_call(folder: Path, name: str, text: str) -> None:
@@ -102,6 +170,7 @@ def end(app: Sphinx, exception: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Mark explorers as pages are read, and write their files at the end."""
+    app.add_directive("explorer", ShowExplorer)
     app.connect("doctree-read", add_explorers)
     app.connect("html-page-context", add_files)
     app.connect("build-finished", end, priority=400)  # before styles are cut
