@@ -257,7 +257,7 @@ function render({ model, el }) {
       ? `Running mean ${fixed(remembered[c].mean)}, running std ${
         fixed(Math.sqrt(remembered[c].variance))
       }.`
-      : `${old.count} numbers share one mean.`;
+      : `${old.count} numbers share one mean${shared.length > 1 ? " (dashed frames)" : ""}.`;
     say(
       `${norm[0].toUpperCase()}${norm.slice(1)} normalization, ` +
         `${training ? "training" : "evaluation"}; changed: ${ORDER[p]} picture, ${
