@@ -12,6 +12,7 @@ from cnncourse.explore.normalization import normalization
 from cnncourse.explore.padding_stride import padding_stride
 from cnncourse.explore.pooling import pooling
 from cnncourse.explore.receptive_field import receptive_field
+from cnncourse.explore.shift import shift
 
 __all__ = [
     "channels",
@@ -22,4 +23,5 @@ __all__ = [
     "padding_stride",
     "pooling",
     "receptive_field",
+    "shift",
 ]
