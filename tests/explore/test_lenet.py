@@ -169,16 +169,17 @@ def test_scales_of_the_page_are_those_of_the_package(opened, activation) -> None
     explorer.activation = activation
     stage = opened(explorer)
     found = {scale.name: scale for scale in explorer.layer_scales}
-    signal = found["conv1"].signal / found["fc3"].signal
-    error = found["fc3"].gradient / found["conv1"].gradient
+    signal = found["fc3"].signal / found["conv1"].signal
+    gradient = found["conv1"].weight_gradient / found["fc3"].weight_gradient
     stage.wait_for_words(
-        f"The signal in fc3 is {rounded(signal)} times smaller than in conv1, "
-        f"the error in conv1 {rounded(error)} times smaller than in fc3."
+        f"The signal in fc3 is {compared(signal)} than in conv1; "
+        f"the gradient of conv1's weights is {compared(gradient)} than that of fc3's."
     )
 
 
-def rounded(value: float) -> str:
-    return f"{float(f'{value:.2g}'):g}"
+def compared(ratio: float) -> str:
+    larger, word = (1 / ratio, "smaller") if ratio < 1 else (ratio, "larger")
+    return f"{float(f'{larger:.2g}'):g} times {word}"
 
 
 def test_names_of_the_page_are_those_of_the_data(modules: Modules) -> None:
