@@ -159,9 +159,9 @@ function recipes(model, network) {
     const nets = ofRecipe(select.value);
     epoch.max = nets.length - 1;
     epoch.value = nets.indexOf(model.get("net"));
-    training.hidden = nets.length === 1;
+    epoch.hidden = nets.length === 1;
     for (const control of fresh) control.hidden = about.epoch !== 0;
-    const right = `${Math.round(100 * about.test_accuracy)} % of the test pictures right`;
+    const right = `${Math.round(100 * about.validation_accuracy)} % of the validation pictures right`;
     told.textContent = about.epoch ? `${about.epoch} epochs: ${right}` : "before the first step";
     epoch.setAttribute("aria-valuetext", told.textContent);
   };

@@ -157,7 +157,7 @@ def test_another_network_is_fetched_when_it_is_chosen(opened) -> None:
     stage.page.get_by_label("Training").press("ArrowLeft")
     stage.wait_for_words(said_of(explore.lenet("lenet_sigmoid", 5)))
     about = read_about(KEPT / path_of("lenet/lenet_sigmoid", 5))
-    share = f"{100 * about['test_accuracy']:.0f} % of the test pictures right"
+    share = f"{100 * about['validation_accuracy']:.0f} % of the validation pictures right"
     assert stage.page.get_by_text(f"5 epochs: {share}").is_visible()
     stage.wait_for_state(net="lenet_sigmoid_epoch_5")
     assert stage.errors == []
