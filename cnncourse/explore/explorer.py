@@ -19,10 +19,10 @@ import traitlets
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from cnncourse.explore.modules import joined
+from cnncourse.explore.modules import joined, rules
 
 PACKAGE = files("cnncourse")
-STYLE = files(__package__).joinpath("explore.css").read_text("utf-8")
+ABOUT = ("kind", "limits")  # what the script is told besides the state
 
 
 class Explorer(anywidget.AnyWidget):
@@ -35,10 +35,12 @@ class Explorer(anywidget.AnyWidget):
 
     script: ClassVar[str]
     limits = traitlets.Dict(read_only=True).tag(sync=True)
+    kind = traitlets.Unicode(read_only=True).tag(sync=True)  # which rules of style it has
 
     def __init_subclass__(cls, **options: Any) -> None:
         if "script" in vars(cls):  # and not in the class that a widget makes of itself
-            cls._esm, cls._css = joined(cls.script), STYLE
+            cls._esm = joined(cls.script)
+            cls._css = rules("explore") + rules(cls.script)
         super().__init_subclass__(**options)
 
     def __init__(self, **state: Any) -> None:
@@ -46,6 +48,7 @@ class Explorer(anywidget.AnyWidget):
             super().__init__(**state)
         except traitlets.TraitError as error:
             raise ValueError(str(error)) from None
+        self.set_trait("kind", self.script)
         self.set_trait("limits", {name: _limits(self.traits()[name]) for name in self.moved()})
         for file in self.files():
             self.observe(lambda _, file=file: file.read(self), file.words)
@@ -73,7 +76,7 @@ class Explorer(anywidget.AnyWidget):
     def page(self) -> dict[str, Any]:
         """Return what the script needs on a page: state, limits and names of files."""
         kept = {file.name: file.path for file in self.files()}
-        state = self.get_state([*self.moved(), "limits"])
+        state = self.get_state([*self.moved(), *ABOUT])
         return {"script": self.script, "state": state, "files": kept}
 
     def __repr__(self) -> str:
@@ -149,4 +152,4 @@ def _limits(trait: traitlets.TraitType) -> list[Any]:
     return [getattr(trait, "min", None), getattr(trait, "max", None)]
 
 
-_WIDGET = {*anywidget.AnyWidget.class_traits(sync=True), "limits"}
+_WIDGET = {*anywidget.AnyWidget.class_traits(sync=True), *ABOUT}

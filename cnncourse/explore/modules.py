@@ -29,6 +29,12 @@ def joined(name: str) -> str:
     return "\n".join([*parts, _with_names(source(name))]) + f"//# sourceURL={name}.js\n"
 
 
+def rules(name: str) -> str:
+    """Return the rules of style that an explorer has for itself; ``explore`` are those of all."""
+    file = FOLDER.joinpath(f"{name}.css")
+    return file.read_text("utf-8") if file.is_file() else ""
+
+
 def source(name: str) -> str:
     """Return the text of a module as it stands in its file."""
     return FOLDER.joinpath(f"{name}.js").read_text("utf-8")

@@ -101,7 +101,7 @@ export function frame({ model, el }, { title, hint, keys }) {
     "div",
     // JupyterLab keeps arrow keys for itself without this.
     {
-      class: "explorer-box",
+      class: `explorer-box explorer-${model.get("kind")}`,
       role: "group",
       "aria-label": title,
       "data-lm-suppress-shortcuts": "true",

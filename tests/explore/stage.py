@@ -104,7 +104,8 @@ def write_page(folder: Path, explorer: Explorer) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>An explorer</title>'
         '<meta name="viewport" content="width=device-width">'
         '<link rel="stylesheet" href="_static/custom.css">'
-        f'<link rel="stylesheet" href="_static/{FOLDER}/explore.css">{COLOURS}{THEME}'
+        f'<link rel="stylesheet" href="_static/{FOLDER}/explore.css">'
+        f'<link rel="stylesheet" href="_static/{FOLDER}/{explorer.script}.css">{COLOURS}{THEME}'
         '<link rel="icon" href="still.png"><script src="_static/explore.js" defer></script></head>'
     )
     body = (

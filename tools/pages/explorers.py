@@ -36,7 +36,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from cnncourse import explore
 from cnncourse.explore.explorer import Explorer
-from cnncourse.explore.modules import joined
+from cnncourse.explore.modules import joined, rules
 
 PACKAGE = files("cnncourse")
 FOLDER = "explorers"
@@ -118,8 +118,11 @@ def markup(facts: dict[str, Any]) -> str:
 
 def add_files(app: Sphinx, page: str, *context: object) -> None:
     """Load what mounts explorers where there are some, and nowhere else."""
-    if app.env.metadata.get(page, {}).get("explorers"):
-        app.add_css_file(f"{FOLDER}/explore.css")
+    shown = app.env.metadata.get(page, {}).get("explorers")
+    if shown:
+        for name in ["explore", *sorted({facts["script"] for facts in shown})]:
+            if rules(name):
+                app.add_css_file(f"{FOLDER}/{name}.css")
         app.add_js_file("explore.js", loading_method="defer")
 
 
@@ -129,8 +132,8 @@ def write_files(folder: Path, shown: list[dict[str, Any]]) -> None:
         write_call(folder, script, joined(script))
     for path in {path for facts in shown for path in every_file(facts)}:
         write_call(folder, path, base64.b64encode(PACKAGE.joinpath(path).read_bytes()).decode())
-    style = PACKAGE.joinpath("explore/explore.css").read_text("utf-8")
-    (folder / "explore.css").write_text(style, encoding="utf-8")
+    for name in {"explore", *(facts["script"] for facts in shown)}:
+        (folder / f"{name}.css").write_text(rules(name), encoding="utf-8")
 
 
 def every_file(facts: dict[str, Any]) -> Iterator[str]:
