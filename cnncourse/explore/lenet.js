@@ -161,7 +161,9 @@ function recipes(model, network) {
     epoch.value = nets.indexOf(model.get("net"));
     epoch.hidden = nets.length === 1;
     for (const control of fresh) control.hidden = about.epoch !== 0;
-    const right = `${Math.round(100 * about.validation_accuracy)} % of the validation pictures right`;
+    const right = `${
+      Math.round(100 * about.validation_accuracy)
+    } % of the validation pictures right`;
     told.textContent = about.epoch ? `${about.epoch} epochs: ${right}` : "before the first step";
     epoch.setAttribute("aria-valuetext", told.textContent);
   };
