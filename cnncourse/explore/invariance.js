@@ -95,7 +95,7 @@ function render({ model, el }) {
     networks[name] = readNetwork(model.get(name));
   }
   networks.dense_twin = twin(networks.dense, order);
-  const [digit, seen] = [picture("Drag the digit"), picture("What the networks get")];
+  const [digit, seen] = [picture("Drag the digit"), picture("What they get")];
   movable(model, digit, FAR, SIDE);
   const groups = [group(IN_ORDER), group(SHUFFLED)];
   const cards = Object.assign({}, ...groups.map((one) => one.cards));
