@@ -68,7 +68,7 @@ def markup(facts: dict[str, Any]) -> str:
 
 def add_files(app: Sphinx, page: str, *context: object) -> None:
     """Load what mounts explorers where there are some, and nowhere else."""
-    if app.env.metadata.get(page, {}).get("explorers"):
+    if app.builder.name == "html" and app.env.metadata.get(page, {}).get("explorers"):
         app.add_css_file(f"{FOLDER}/explore.css")
         app.add_js_file("explore.js", loading_method="defer")
 
@@ -93,7 +93,7 @@ def write_call(folder: Path, name: str, text: str) -> None:
 
 def end(app: Sphinx, exception: Exception | None) -> None:
     """Write the files when the pages stand."""
-    if exception or app.builder.format != "html":
+    if exception or app.builder.name != "html":  # an ePub has the still pictures
         return
     shown = [facts for about in app.env.metadata.values() for facts in about.get("explorers", [])]
     if shown:
