@@ -35,7 +35,7 @@ const BETWEEN = [190, 196, 204]; // the grey of what holds no number
 const HINTS = {
   picture:
     "draw a digit, or press “Move” and drag the picture slowly down. When does the answer change?",
-  scales: "choose another activation, then larger first weights. What lets the signal through?",
+  scales: "drag “Training” to the right. After how many epochs does the signal reach fc3?",
 };
 /** @type {Record<string, string>} */
 const RECIPES = {
@@ -161,7 +161,9 @@ function recipes(model, network) {
     epoch.value = nets.indexOf(model.get("net"));
     epoch.hidden = nets.length === 1;
     for (const control of fresh) control.hidden = about.epoch !== 0;
-    const right = `${Math.round(100 * about.validation_accuracy)} % of the validation pictures right`;
+    const right = `${
+      Math.round(100 * about.validation_accuracy)
+    } % of the validation pictures right`;
     told.textContent = about.epoch ? `${about.epoch} epochs: ${right}` : "before the first step";
     epoch.setAttribute("aria-valuetext", told.textContent);
   };

@@ -11,9 +11,11 @@ import pytest
 from fontTools.ttLib import TTFont
 from playwright.sync_api import Browser, Page
 
+from cnncourse.explore.modules import rules
 from tests.book.guards import files_of, wait_for_theme, weight
 from tests.book.test_site import FIRST
 from tests.book.visits import LANDING, NOTEBOOKS, SITE, damage, visiting
+from tools.pages.explorers import FOLDER
 from tools.pages.weight import characters_of_formulas, written_pages
 
 HEAVY = 40_000  # bytes of a figure, drawn for a fine screen
@@ -52,6 +54,12 @@ def scroll_through(page: Page) -> None:
 def test_no_figure_is_heavy() -> None:
     figures = {file.name: file.stat().st_size for file in (SITE / "_images").glob("*.webp")}
     assert {name: size for name, size in figures.items() if size > HEAVY} == {}
+
+
+def test_rules_of_explorers_stay_whole() -> None:
+    written = list((SITE / "_static" / FOLDER).glob("*.css"))
+    assert written
+    assert [file.stem for file in written if file.read_text("utf-8") != rules(file.stem)] == []
 
 
 def test_font_holds_every_character_of_the_formulas() -> None:

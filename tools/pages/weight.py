@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
+from tools.pages import explorers
 from tools.pages.fonts import ITALIC, cut, fit_to_browsers, open_font
 from tools.pages.styles import cut_rules, words
 
@@ -60,11 +61,14 @@ def scripts_of(static: Path) -> Iterator[str]:
 
 
 def cut_styles(static: Path, known: set[str]) -> set[str]:
-    """Cut all style sheets but our own, and collect the icons of the rules that are left."""
+    """Cut all style sheets but our own, and collect the icons of the rules that are left.
+
+    Those of explorers are ours too: each loads its own, and names its kind when it is drawn.
+    """
     icons = set()
     for file in static.rglob("*.css"):
         styles = file.read_text(encoding="utf-8")
-        if file.name != OWN_STYLES:
+        if file.name != OWN_STYLES and file.parent.name != explorers.FOLDER:
             styles = ICON_FACE.sub(point_to_cut_font, cut_rules(styles, known))
             file.write_text(styles, encoding="utf-8")
         icons |= set(ICON.findall(styles))
