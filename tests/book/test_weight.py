@@ -15,7 +15,6 @@ from cnncourse.explore.modules import rules
 from tests.book.guards import files_of, wait_for_theme, weight
 from tests.book.test_site import FIRST
 from tests.book.visits import LANDING, NOTEBOOKS, SITE, damage, visiting
-from tools.pages.explorers import FOLDER
 from tools.pages.weight import characters_of_formulas, written_pages
 
 HEAVY = 40_000  # bytes of a figure, drawn for a fine screen
@@ -54,12 +53,6 @@ def scroll_through(page: Page) -> None:
 def test_no_figure_is_heavy() -> None:
     figures = {file.name: file.stat().st_size for file in (SITE / "_images").glob("*.webp")}
     assert {name: size for name, size in figures.items() if size > HEAVY} == {}
-
-
-def test_rules_of_explorers_stay_whole() -> None:
-    written = list((SITE / "_static" / FOLDER).glob("*.css"))
-    assert written
-    assert [file.stem for file in written if file.read_text("utf-8") != rules(file.stem)] == []
 
 
 def test_font_holds_every_character_of_the_formulas() -> None:
@@ -145,6 +138,12 @@ def theme_styles() -> str:
 @pytest.mark.parametrize(("name", "width"), [(LANDING, 1280), (NOTEBOOKS[0], 390)])
 def test_cut_styles_change_no_element(browser: Browser, name: str, width: int) -> None:
     assert differences(browser, name, width, theme_styles())[:2] == []
+
+
+def test_styles_of_explorers_stay_whole() -> None:
+    written = {file.stem: file.read_text("utf-8") for file in SITE.glob("_static/explorers/*.css")}
+    assert {"explore", "pooling"} <= written.keys()
+    assert written == {name: rules(name) for name in written}
 
 
 def test_a_rule_cut_by_mistake_is_seen(browser: Browser) -> None:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-from tools.pages import explorers
 from tools.pages.fonts import ITALIC, cut, fit_to_browsers, open_font
 from tools.pages.styles import cut_rules, words
 
@@ -25,7 +24,8 @@ ICON = re.compile("[\ue000-\uf8ff]")
 ESCAPED_ICON = re.compile(r'"\\([ef][0-9a-f]{3})"')
 # What the theme and the extensions load on every page, and no page uses.
 UNUSED_SCRIPTS = ("design-tabs.js", "sphinx_highlight.js")
-OWN_STYLES = "custom.css"  # `make book` copies it once more: it stays as it is
+# `make book` copies the first once more; in the others a script puts names of classes together.
+OWN_STYLES = ("custom.css", "explorers/*.css")
 
 
 def drop_unused_scripts(
@@ -61,14 +61,11 @@ def scripts_of(static: Path) -> Iterator[str]:
 
 
 def cut_styles(static: Path, known: set[str]) -> set[str]:
-    """Cut all style sheets but our own, and collect the icons of the rules that are left.
-
-    Those of explorers are ours too: each loads its own, and names its kind when it is drawn.
-    """
+    """Cut all style sheets but our own, and collect the icons of the rules that are left."""
     icons = set()
     for file in static.rglob("*.css"):
         styles = file.read_text(encoding="utf-8")
-        if file.name != OWN_STYLES and file.parent.name != explorers.FOLDER:
+        if not any(file.match(own) for own in OWN_STYLES):
             styles = ICON_FACE.sub(point_to_cut_font, cut_rules(styles, known))
             file.write_text(styles, encoding="utf-8")
         icons |= set(ICON.findall(styles))
