@@ -51,7 +51,7 @@ class HiddenKernelExplorer(Explorer):
         return corr2d_windows(self.x, self._shaped(self.hidden))
 
     @property
-    def path(self) -> Float[Tensor, "steps_and_one 2"]:
+    def path(self) -> Float[Tensor, "_ 2"]:
         """The two weights at the start and after each step of the descent."""
         points = [self.hidden.new_tensor([self.first, self.second])]
         for _ in range(self.steps):

@@ -61,7 +61,7 @@ class KernelExplorer(Explorer):
         return plots.picture_and_maps(self.x, {"map": self.y})
 
 
-def _square(side: int, white: int) -> Float[Tensor, "side side"]:
+def _square(side: int, white: int) -> Float[Tensor, "h w"]:
     """Draw a white square in the middle of a black one."""
     first = (side - white) // 2
     picture = torch.zeros(side, side, dtype=torch.float32)

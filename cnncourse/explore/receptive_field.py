@@ -67,7 +67,7 @@ class ReceptiveFieldExplorer(Explorer):
 
 
 def _gradient(
-    axes: Sequence[Axis], weight: Float[Tensor, "depth kw"], w: int, unit: int
+    axes: Sequence[Axis], weight: Float[Tensor, "_ kw"], w: int, unit: int
 ) -> Float[Tensor, " w"]:
     """Send one through a stack of layers in one dimension, backwards."""
     with torch.enable_grad():

@@ -57,7 +57,7 @@ class ShiftExplorer(Explorer):
 
         Examples
         --------
-        >>> shift().right_at("circular").all()
+        >>> shift(0).right_at("circular").all()
         tensor(True)
         """
         check_choice("network", network, NETWORKS)
@@ -91,7 +91,7 @@ def shift(digit: int = 8, right: int = 0, down: int = 0) -> ShiftExplorer:
     Examples
     --------
     >>> shift(8, right=7).answers["circular"]
-    8
+    3
     """
     check_integer("digit", digit, 0)
     return ShiftExplorer(digit=digit, right=right, down=down)

@@ -97,8 +97,8 @@ def bits_of(model: nn.Module) -> int:
 
 
 def pack(
-    weight: Float[Tensor, "rows columns"], bits: int
-) -> tuple[UInt8[Tensor, "rows _"], Float[Tensor, " rows"]]:
+    weight: Float[Tensor, "o _"], bits: int
+) -> tuple[UInt8[Tensor, "o _"], Float[Tensor, " o"]]:
     """Write each row as whole numbers times its own scale, in ``bits`` bits a number.
 
     The scale makes the largest weight of the row 2^(bits - 1) - 1. This number is added to each, so
@@ -120,8 +120,8 @@ def pack(
 
 
 def unpack(
-    codes: UInt8[Tensor, "rows _"], scale: Float[Tensor, " rows"], columns: int, bits: int
-) -> Float[Tensor, "rows {columns}"]:
+    codes: UInt8[Tensor, "o _"], scale: Float[Tensor, " o"], columns: int, bits: int
+) -> Float[Tensor, "o _"]:
     """Read what `pack` wrote.
 
     Examples
