@@ -112,12 +112,13 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict]:
     data = path.read_bytes()
     try:
         size = int.from_bytes(data[:8], "little")
-        about = json.loads(data[8 : 8 + size]).get("__metadata__", {})
-    except ValueError:
+        about = dict(json.loads(data[8 : 8 + size])).get("__metadata__", {})
+    except (ValueError, TypeError):
         raise CheckpointError(f"`checkpoint` {path} is damaged, or no checkpoint") from None
     if about.get("format") != FORMAT:
         raise CheckpointError(f"`checkpoint` {path} is no checkpoint of a training")
-    if _digest(data.replace(about["sha256"].encode(), BLANK.encode(), 1)) != about["sha256"]:
+    digest = about.get("sha256", "")
+    if _digest(data.replace(digest.encode(), BLANK.encode(), 1)) != digest:
         raise CheckpointError(f"`checkpoint` {path} is damaged: other bytes than were written")
     return load(data), json.loads(about["words"])
 

@@ -204,7 +204,7 @@ def _one_epoch(
 
 def _train_epoch(
     run: Run, step: Step, batches: tuple[Int64[Tensor, " _n"], ...], bar: tqdm
-) -> tuple[Float[Tensor, " steps"], list[float], Int64[Tensor, ""]]:
+) -> tuple[Float[Tensor, " steps"], list[float | Tensor], Int64[Tensor, ""]]:
     """Update the weights once a batch; return the losses and rates met on the way, and the hits."""
     run.model.train()
     # Kept as tensors: reading a number here would make every step wait for the GPU.
@@ -377,7 +377,7 @@ def _prepare(name: str, split: Pair, model: nn.Module, device: torch.device) -> 
 
 
 def _check_finite(
-    losses: Float[Tensor, " steps"], rates: list[float], images: Tensor, history: History
+    losses: Float[Tensor, " steps"], rates: list[float | Tensor], images: Tensor, history: History
 ) -> None:
     """Name the first step of the epoch whose loss is not a finite number."""
     if losses.isfinite().all():
