@@ -24,7 +24,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from cnncourse.training import shared
 from cnncourse.training.history import Epoch, Evaluation, History, Pair
+from cnncourse.training.shared import Place
 
 FORMAT = "cnncourse checkpoint 1"
 BLANK = "0" * 64  # where the digest of the whole file will stand
@@ -45,6 +47,7 @@ class Run:
     scaler: torch.amp.GradScaler
     generator: torch.Generator
     history: History
+    place: Place
 
 
 def keeper(path: str | Path | None, run: Run, recipe: Recipe, steps: int) -> Callable[[], None]:
@@ -52,20 +55,30 @@ def keeper(path: str | Path | None, run: Run, recipe: Recipe, steps: int) -> Cal
 
     ``steps`` is the number of steps an epoch. The first file is written at once: it tells of a
     folder that cannot be written before an epoch is lost, and keeps the weights at the beginning.
+    Of several processes, the first one reads and writes.
     """
     if path is None:
         return lambda: None
-    keep = partial(_save, Path(path), run, recipe)
-    if Path(path).exists():
-        _resume(Path(path), run, recipe, steps)
-    else:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        keep()
+    path, first = Path(path), run.place.rank == 0
+    keep = partial(_save, path, run, recipe) if first else lambda: None
+    data = path.read_bytes() if first and path.exists() else None
+    data = shared.from_first(run.place, data, next(run.model.parameters()).device)
+    if data is not None:
+        _resume(path, data, run, recipe, steps)
+        return keep
+    path.parent.mkdir(parents=True, exist_ok=True)
+    keep()
     return keep
 
 
+def epochs_in(path: Path) -> list[Epoch]:
+    """Return the epochs that a checkpoint holds."""
+    _, words = _read(path, path.read_bytes())
+    return [_epoch(*numbers) for numbers in words["history"]]
+
+
 def _save(path: Path, run: Run, recipe: Recipe) -> None:
-    """Write the file beside its place and move it there, so that no half of it is ever read."""
+    """Write down the run as it is after an epoch."""
     slots, numbers = _optimizer_state(run.optimizer)
     words = {
         "recipe": recipe,
@@ -81,20 +94,21 @@ def _save(path: Path, run: Run, recipe: Recipe) -> None:
     }
     about = {"sha256": BLANK, "format": FORMAT, "words": json.dumps(words, sort_keys=True)}
     data = save(whole, metadata=about)
-    _replace(path, data.replace(BLANK.encode(), _digest(data).encode(), 1))
+    write_whole(path, data.replace(BLANK.encode(), _digest(data).encode(), 1))
 
 
-def _replace(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file under another name, and give it its own when all of it is on the disk."""
     half = path.with_name(f".{path.name}.part")
     with half.open("wb") as file:
         file.write(data)
         file.flush()
-        os.fsync(file.fileno())  # the bytes are on the disk before the name is
+        os.fsync(file.fileno())
     half.replace(path)
 
 
-def _resume(path: Path, run: Run, recipe: Recipe, steps: int) -> None:
-    tensors, words = _read(path)
+def _resume(path: Path, data: bytes, run: Run, recipe: Recipe, steps: int) -> None:
+    tensors, words = _read(path, data)
     _check_alike(path, "recipe", words["recipe"], recipe)
     weights = _part(tensors, "model")
     _check_alike(path, "model", _shapes(weights), _shapes(_weights(run.model)))
@@ -107,12 +121,11 @@ def _resume(path: Path, run: Run, recipe: Recipe, steps: int) -> None:
     _set_random(run, tensors)
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict]:
+def _read(path: Path, data: bytes) -> tuple[dict[str, Tensor], dict]:
     """Return the tensors and the words of a file whose every byte is as it was written."""
-    data = path.read_bytes()
     try:
         size = int.from_bytes(data[:8], "little")
-        about = dict(json.loads(data[8 : 8 + size])).get("__metadata__", {})
+        about = dict(dict(json.loads(data[8 : 8 + size])).get("__metadata__", {}))
     except (ValueError, TypeError):
         raise CheckpointError(f"`checkpoint` {path} is damaged, or no checkpoint") from None
     if about.get("format") != FORMAT:

@@ -24,10 +24,11 @@ from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
 from cnncourse._arguments import check_integer, check_tensor
-from cnncourse.training import fast
+from cnncourse.training import fast, shared
 from cnncourse.training.checkpoint import Run, keeper, recipe_of
-from cnncourse.training.fast import Scores, Step, Switches
+from cnncourse.training.fast import Forward, Scores, Step, Switches
 from cnncourse.training.history import DivergenceError, Epoch, Evaluation, History, Pair
+from cnncourse.training.shared import Place
 
 SGD = partial(torch.optim.SGD, lr=0.1)
 
@@ -80,6 +81,7 @@ def fit(
     ----------
     model : nn.Module
         From images to logits (n, classes). Afterwards it is on ``device``, in the mode it was in.
+        Wrapped in ``DistributedDataParallel``, it is trained by several processes.
     train, validation : pair of tensors
         Images, float, (n, ...); labels, int64, (n,), 0 <= label < classes.
     optimizer : callable
@@ -126,15 +128,17 @@ def fit(
     device = _device(device)
     _check_model(model, optimizer, schedule, switches)
     model.to(device)
-    train = _prepare("train", train, model, device)
-    validation = validation and _prepare("validation", validation, model, device)
-    switches = fast.usable(switches, model, train[0])
-    with fast.laid_out(model, train, switches.channels_last) as train:
+    place, net = shared.place_of(model), shared.unwrapped(model)
+    train = _prepare("train", train, net, device)
+    validation = validation and _prepare("validation", validation, net, device)
+    switches = fast.usable(switches, net, train[0], place.size)
+    with fast.laid_out(net, train, switches.channels_last) as train:
         steps = -(-len(train[0]) // batch_size)
-        run = _begin(model, optimizer, schedule, epochs * steps, seed, switches)
-        step = _step_of(run, train, switches, batch_size)
+        run = _begin(net, optimizer, schedule, epochs * steps, seed, switches, place)
+        step = _step_of(run, model, train, switches, batch_size)
         settings = {"epochs": epochs, "batch_size": batch_size, "seed": seed, **asdict(switches)}
         keep = keeper(checkpoint, run, recipe_of(run, train, validation, settings), steps)
+        shared.draw_apart(place)
         with _stoppable(run, epochs * steps, progress) as bar:
             bar.update(len(run.history.epochs) * steps)
             while len(run.history.epochs) < epochs:
@@ -155,6 +159,7 @@ def _begin(
     total: int,
     seed: int,
     switches: Switches,
+    place: Place,
 ) -> Run:
     descent = optimizer(model.parameters())
     return Run(
@@ -164,6 +169,7 @@ def _begin(
         fast.scaler_for(model, switches),
         torch.Generator().manual_seed(seed),
         History(),
+        place,
     )
 
 
@@ -192,6 +198,7 @@ def _one_epoch(
 ) -> Epoch:
     start = time.perf_counter()
     losses, rates, right = _train_epoch(run, step, batches, bar)
+    losses, right = shared.together(run.place, losses, right)
     measured = validation and _score(predict(run.model, validation[0]), validation[1])
     # The first number that is read waits for the GPU; then all the others are there too.
     means, sizes = losses.cpu(), torch.tensor([len(batch) for batch in batches])
@@ -220,18 +227,17 @@ def _train_epoch(
     return torch.stack(losses), rates, right
 
 
-def _step_of(run: Run, train: Pair, switches: Switches, batch_size: int) -> Step:
+def _step_of(run: Run, model: nn.Module, train: Pair, switches: Switches, batch_size: int) -> Step:
     """Return what updates the weights on one batch, given as a list of places in the split."""
+    forward = _forward if run.place.size == 1 else shared.forward
     if switches == replace(fast.OFF, channels_last=switches.channels_last):
-        return partial(_step, run.model, run.optimizer, train)
-    return fast.faster(switches, _forward, run.model, train, run.optimizer, run.scaler, batch_size)
+        return partial(_step, partial(forward, model, train), run.optimizer)
+    return fast.faster(switches, forward, model, train, run.optimizer, run.scaler, batch_size)
 
 
-def _step(
-    model: nn.Module, optimizer: Optimizer, train: Pair, batch: Int64[Tensor, " n"]
-) -> Scores:
+def _step(forward: Forward, optimizer: Optimizer, batch: Int64[Tensor, " n"]) -> Scores:
     """Make one plain step."""
-    loss, hits = _forward(model, train, batch)
+    loss, hits = forward(batch)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
