@@ -88,7 +88,9 @@ def _joined(device: str | None) -> Iterator[Place]:
     try:
         yield Place(dist.get_rank(), dist.get_world_size())
     except RuntimeError as error:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it says the same
         raise RuntimeError(LOST) if _is_of_a_peer(error) else error from None
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     dist.destroy_process_group()
 
 

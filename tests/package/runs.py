@@ -1,11 +1,13 @@
-"""A run to kill, in a process of its own.
+"""Runs in processes of their own: one to kill, and several that share each batch.
 
-Every random thing is in it: shuffle, dropout, momentum, a schedule, running statistics.
+Every random thing is in the first: shuffle, dropout, momentum, a schedule, running statistics.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import os
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -14,9 +16,11 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import OneCycleLR
 
-from cnncourse.training import History, fit, seed_everything
+from cnncourse import cli
+from cnncourse.training import Epoch, History, fit, seed_everything
 
 # Children of a server that has imported torch start at once.
 SERVER = multiprocessing.get_context("forkserver")
@@ -66,3 +70,43 @@ def started(work: Callable, *arguments: object) -> multiprocessing.Process:
     child = SERVER.Process(target=work, args=arguments)
     child.start()
     return child
+
+
+def plain_net() -> nn.Module:
+    """Return a network in which no picture depends on the others of its batch."""
+    seed_everything(3)
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 5))
+
+
+def share(
+    folder: Path, rank: int, size: int, checkpoint: Path | None, changes: dict, stop: int | None
+) -> None:
+    """Train as one of several processes; write what this one ends with."""
+    torch.set_num_threads(1)
+    meeting = f"file://{folder}/meeting"
+    torch.distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=size)
+    model, seen = plain_net(), []
+
+    def look(epoch: Epoch) -> None:
+        seen.append(epoch)
+        if len(seen) == stop:
+            raise KeyboardInterrupt
+
+    history = run(checkpoint, DistributedDataParallel(model), after_epoch=look, **changes)
+    numbers = {name: torch.tensor(getattr(history, name)).double() for name in NUMBERS}
+    whole = {name: x.clone() for name, x in model.state_dict().items()}
+    save_file(whole | numbers, folder / f"end-{rank}.safetensors")
+    torch.distributed.destroy_process_group()
+
+
+NUMBERS = ("train_loss", "train_accuracy", "validation_loss")
+
+
+def command(words: list[str], error: Path, variables: dict[str, str]) -> None:
+    """Run the command line with these variables, as torchrun sets them."""
+    torch.set_num_threads(1)
+    os.environ.update(variables)
+    with error.open("w") as file:
+        os.dup2(file.fileno(), sys.stderr.fileno())
+        os.dup2(file.fileno(), sys.stdout.fileno())
+    sys.exit(cli.main(words))
