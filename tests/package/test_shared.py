@@ -106,7 +106,7 @@ def few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CNNCOURSE_DATA", str(tmp_path / "data"))
 
 
-WORDS = ["train", "--model", "softmax", "--batch-size", "16", "--device", "cpu"]
+WORDS = ["train", "--model", "softmax", "--lr", "0.001", "--batch-size", "16", "--device", "cpu"]
 
 
 def free_port() -> str:
@@ -145,12 +145,12 @@ def wait_for_epoch(file: Path, epochs: int) -> None:
 
 @pytest.mark.usefixtures("few")
 def test_a_process_that_dies_ends_the_run_and_another_number_goes_on(tmp_path: Path) -> None:
-    out, words = tmp_path / "run", [*WORDS, "--epochs", "60", "--out"]
+    out, words = tmp_path / "run", [*WORDS, "--epochs", "40", "--out"]
     children = as_torchrun_starts([*words, str(out)], tmp_path, 2)
     wait_for_epoch(out / "checkpoint.safetensors", 2)
     os.kill(children[1].pid, signal.SIGKILL)
     for child in children:
-        child.join(60)
+        child.join(120)
     assert [child.exitcode for child in children] == [1, -signal.SIGKILL]
     said = (tmp_path / "said-0").read_text()
     assert "cnncourse train: another process of this training has died" in said
