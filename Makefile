@@ -26,9 +26,12 @@ book: $(VENV)/ready ## build the site into _build/html
 	cp -R book/_static/. _build/html/_static/
 	@echo "The book is ready. Open $(CURDIR)/$(SITE)"
 
-lint: $(VENV)/ready ## ruff and codespell
+lint: $(VENV)/ready ## ruff, codespell, and deno for the explorers' scripts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/deno fmt --check --quiet
+	$(BIN)/deno lint --quiet
+	$(BIN)/deno check --quiet cnncourse/explore/*.js
 	$(BIN)/codespell
 
 check: lint ## before each commit: lint, and the tests that your changes can have broken (SINCE=main for a branch)
@@ -72,9 +75,10 @@ record: $(VENV)/ready ## do the recorded trainings that are missing (EXPERIMENTS
 	$(BIN)/python -m experiments $(EXPERIMENTS)
 	$(BIN)/python -m experiments.weights
 
-bench: $(VENV)/ready ## time operators and training beside torch and d2l, and the grading of a class
+bench: $(VENV)/ready ## time operators and training beside torch and d2l, explorers' frames, and the grading of a class
 	$(BIN)/python -m benchmarks.operators
 	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.explorers
 	$(BIN)/python grader/benchmarks/grading.py
 
 lock: ## write requirements.txt anew from requirements.in

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
+from torch import nn
+
 from cnncourse.datasets import Dataset, Split
 from cnncourse.invariance import digit_reader, permute_pixels
 from cnncourse.lenet import init_he, mlp
@@ -94,10 +96,20 @@ def arrange(data: Dataset, recipe: Order, seed: int) -> Dataset:
     return Dataset(*splits, data.classes)
 
 
+def build(recipe: Order) -> nn.Module:
+    """Build the recipe's network; seed torch first."""
+    return MODELS[recipe.model]()
+
+
+def drawn(recipe: Order, seed: int) -> Dataset:
+    """Lay out the pictures of a run."""
+    return arrange(load(recipe), recipe, seed)
+
+
 def run(recipe: Order, seed: int) -> dict[str, object]:
     """Train, and where the pixels are in order, move the test pictures."""
-    data = arrange(load(recipe), recipe, seed)
-    model, result = train(recipe, MODELS[recipe.model], data, seed)
+    data = drawn(recipe, seed)
+    model, result = train(recipe, lambda: build(recipe), data, seed)
     if not (recipe.trial or recipe.shuffled):
         images, labels = (part[:MOVED] for part in data.test)
         result["moved_accuracy"] = rounded(shift_curve(model, images, labels, FAR).accuracy)

@@ -41,13 +41,21 @@ def load(recipe: Recipe) -> Dataset:
 
 
 def train(
-    recipe: Recipe, build: Callable[[], nn.Module], data: Dataset, seed: int
+    recipe: Recipe,
+    build: Callable[[], nn.Module],
+    data: Dataset,
+    seed: int,
+    watch: Callable[[nn.Module], object] = lambda model: None,
 ) -> tuple[nn.Module, dict[str, object]]:
-    """Train by `cnncourse.training.fit` on the CPU; measure the test split once, at the end."""
+    """Train by `cnncourse.training.fit` on the CPU; measure the test split once, at the end.
+
+    ``watch`` is called with the network before the first epoch and after each one.
+    """
     sgd = partial(torch.optim.SGD, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov)
     cycle = partial(OneCycleLR, max_lr=recipe.lr, cycle_momentum=False)
     seed_everything(seed)
     model = build()
+    watch(model)
     history = fit(
         model,
         data.train,
@@ -59,6 +67,7 @@ def train(
         device="cpu",
         seed=seed,
         progress=False,
+        after_epoch=lambda epoch: watch(model),
     )
     if history.interrupted:
         raise KeyboardInterrupt

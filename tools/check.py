@@ -27,6 +27,7 @@ ROWS: list[tuple[str, str]] = [
     (r"(?:book/)?exercises/\d+_(\w+)\.\w+", "tests/exercises:{} make:book"),
     (r"(tests/(?:package|exercises|tools)/test_\w+\.py)", "{}"),
     (r"cnncourse/checks/.*|tests/exercises/.*|tools/exercises\.py", "tests/exercises"),
+    (r"cnncourse/explore/.*|tests/explore/.*|deno\.json", "tests/explore make:book"),
     (r"cnncourse/.*|tests/package/.*", "cnncourse tests/package"),
     (r"grader/.*", "grader/tests"),
     (r"questions/.*|(?:book|tools)/questions.*|tests/tools/keys\.py", QUESTIONS),

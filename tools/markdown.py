@@ -15,6 +15,7 @@ from pybtex.database import BibliographyData, Entry, parse_file
 from pybtex.richtext import Text
 
 from tools.notebooks import ROOT
+from tools.predictions import choices, split
 from tools.repository import read_config
 
 FENCE = re.compile(r"(?P<colons>:{3,})\{(?P<name>[\w:-]+)\} *(?P<title>.*)")
@@ -82,6 +83,8 @@ def _directive(name: str, title: str, body: list[str], cited: Sequence[str]) -> 
         return sources(cited)
     if name == "dropdown":
         return ["<details>", f"<summary>{title or 'More'}</summary>", "", inner, "", "</details>"]
+    if name == "predict":
+        inner = "\n".join([split(inner)[0], "", *(f"- {one}" for one in choices(inner))]).strip()
     if name == "admonition" or name in QUOTED:
         words = f"**{title or name.capitalize()}.** {inner}"
         return [f"> {line}".rstrip() for line in words.splitlines()]

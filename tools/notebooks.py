@@ -31,6 +31,7 @@ from tools.seal import seal
 
 ROOT = Path(__file__).resolve().parent.parent
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+WIDGET = "application/vnd.jupyter.widget-view+json"
 CELL_TIMEOUT = 600  # seconds; a whole chapter should take less than 90
 
 
@@ -111,6 +112,7 @@ def execute(notebook: NotebookNode, folder: Path) -> None:
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             output.pop("transient", None)
+            output.get("data", {}).pop(WIDGET, None)  # it names a kernel that is no more
             if output.output_type == "error":
                 output.traceback = [part for part in output.traceback if not is_file_frame(part)]
 

@@ -5,12 +5,6 @@
   const NOTHING = "Choose an option, or write a number.";
   const UNKNOWN = "No. This number has no name here: work it out once more, or open the answer.";
 
-  // 3,328 and 0,52 are numbers too.
-  function toNumber(text) {
-    const plain = /^\d{1,3}(,\d{3})+$/.test(text) ? text.replaceAll(",", "") : text.replace(",", ".");
-    return text === "" ? NaN : Number(plain.replace("−", "-"));
-  }
-
   const near = (given, key) =>
     Math.abs(toNumber(given) - Number(key.dataset.key)) <= Number(key.dataset.tolerance) + 1e-9;
 

@@ -7,12 +7,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from jaxtyping import Float
-from matplotlib.colors import CenteredNorm, Normalize
+from matplotlib.axes import Axes
+from matplotlib.colors import CenteredNorm, LinearSegmentedColormap, Normalize
 from torch import Tensor
+from torch.nn.functional import pad
 
 from cnncourse._arguments import check_integer
 from cnncourse.plots.style import SMALL, WIDTH, Figure, check_filled
 
+# As on the pages: negative is the darker end, so that the sign is read in grey too.
+SIGNED = LinearSegmentedColormap.from_list("signed", ["#00468c", "#ffffff", "#e68c00"])
 ORDERS = ("move, then f", "f, then move", "difference")
 
 
@@ -134,6 +138,67 @@ def feature_maps(
     figure = _tiles("maps", maps, names, columns, cmap="viridis", vmin=low, vmax=high)
     figure.colorbar(figure.axes[0].images[0], ax=figure.axes, label=label)
     return figure
+
+
+def layer_maps(picture: Float[Tensor, "h w"], maps: Mapping[str, Float[Tensor, "_ _ _"]]) -> Figure:
+    """Draw a picture and all maps that it leaves in each layer, pixels of one size everywhere.
+
+    White is zero, blue is negative, orange positive, each layer on a scale of its own.
+
+    Parameters
+    ----------
+    picture : Tensor, float, (h, w)
+        Values in [0, 1], black for 0 and white for 1.
+    maps : mapping from name to Tensor, float, (c, h, w)
+        What the layers give, from the first to the last.
+
+    Returns
+    -------
+    Figure
+        With an axes for the picture and one for each layer.
+
+    Raises
+    ------
+    ValueError
+        If there is no layer, or one has another shape.
+
+    Examples
+    --------
+    >>> import torch
+    >>> figure = layer_maps(torch.rand(28, 28), {"conv1": torch.randn(6, 28, 28)})
+    >>> [axes.get_title(loc="left") for axes in figure.axes]
+    ['picture', 'conv1: 6 × 28 × 28']
+    """
+    check_filled("maps", maps)
+    for name, y in maps.items():
+        if y.ndim != 3 or y.numel() == 0:
+            raise ValueError(f"`{name}` must have shape (c, h, w), got {tuple(y.shape)}")
+    rows = {f"{name}: {' × '.join(map(str, y.shape))}": _in_a_row(y) for name, y in maps.items()}
+    widest = max(row.shape[1] for row in rows.values())
+    heights = [0.76 * WIDTH * len(row) / widest + 0.22 for row in rows.values()]
+    figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
+    grid = figure.add_gridspec(len(rows), 2, width_ratios=[1, 4], height_ratios=heights)
+    shown = picture.detach().cpu().numpy()
+    _draw_row(figure.add_subplot(grid[0, 0]), "picture", shown, cmap="gray", vmin=0, vmax=1)
+    for k, (words, row) in enumerate(rows.items()):
+        axes = figure.add_subplot(grid[k, 1])
+        norm = CenteredNorm(halfrange=np.nanmax(abs(row)) or 1)
+        _draw_row(axes, words, row, cmap=SIGNED, norm=norm)
+        axes.set_xlim(-0.5, widest - 0.5)
+    return figure
+
+
+def _in_a_row(maps: Float[Tensor, "c h w"]) -> np.ndarray:
+    """Lay maps side by side, with a column without numbers between them."""
+    row = pad(maps.detach().cpu(), (0, 1), value=np.nan)
+    return row.movedim(0, 1).flatten(1)[:, :-1].numpy()
+
+
+def _draw_row(axes: Axes, title: str, row: np.ndarray, **drawing: object) -> None:
+    axes.imshow(row, interpolation="nearest", **drawing)
+    axes.set_title(title, size=SMALL, loc="left", pad=3)
+    axes.set_anchor("NW")
+    axes.set_axis_off()
 
 
 def picture_and_maps(

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from cnncourse.layer_table import LayerTable
 from cnncourse.plots.style import COLOURS, SMALL, WIDTH, Figure
+from cnncourse.windows import Axis
 
 SHEETS = 4  # of a stack of channels, that many are drawn
 ASIDE = 0.12  # of a sheet's place to that of the next, in sides of the input
@@ -78,7 +79,7 @@ def _block(axes: Axes, y: int, shape: tuple[int, ...], side: int) -> None:
 
 
 def cone(
-    layers: Sequence[tuple[int, int]], gradient: Float[Tensor, " w"], unit: int | None = None
+    layers: Sequence[tuple[int, ...]], gradient: Float[Tensor, " w"], unit: int | None = None
 ) -> Figure:
     """Draw what a unit of the last layer depends on, along one axis, from the unit to the pixels.
 
@@ -86,8 +87,9 @@ def cone(
 
     Parameters
     ----------
-    layers : sequence of (int, int)
-        Kernel size and stride of each layer, the one nearest to the pixels first; no padding.
+    layers : sequence of (int, int) or (int, int, int)
+        Kernel size, stride and dilation (1 where not given) of each layer, the one nearest to the
+        pixels first; no padding.
     gradient : Tensor, float, (w,)
         One number a pixel.
     unit : int, optional
@@ -110,18 +112,20 @@ def cone(
     >>> [text.get_text() for text in figure.axes[0].texts]
     ['layer 2', 'layer 1', '7 pixels']
     """
-    widths = _widths(layers, len(gradient))
+    numbers = [(*layer, 1)[:3] for layer in layers]
+    windows = [Axis(k, s, dilation=d) for k, s, d in numbers]
+    widths = _widths(windows, len(gradient))
     unit = widths[-1] // 2 if unit is None else unit
     if not 0 <= unit < widths[-1]:
         raise ValueError(f"`unit` must lie in 0 to {widths[-1] - 1}, got {unit}")
     figure = Figure(figsize=(WIDTH, 1.6 + 0.6 * len(layers)), layout="constrained")
     units, bars = figure.subplots(2, sharex=True, height_ratios=(0.6 * len(layers), 1))
-    centres, seen = _centres(layers, widths), {unit}
+    centres, seen = _centres(windows, widths), {unit}
     for level in range(len(layers), -1, -1):
         _units(units, centres[level], level, seen)
-        below = level - 1
-        edges = [(u, u * layers[below][1] + a) for u in seen for a in range(layers[below][0])]
         if level:
+            window = windows[level - 1]
+            edges = [(u, j) for u in seen for j in range(widths[level - 1])[window.at(u)]]
             _edges(units, centres, level, edges)
             seen = {under for _, under in edges}
     units.set_axis_off()
@@ -132,24 +136,24 @@ def cone(
     return figure
 
 
-def _widths(layers: Sequence[tuple[int, int]], w: int) -> list[int]:
+def _widths(windows: Sequence[Axis], w: int) -> list[int]:
     """Return how many units stand on each level, pixels first."""
-    if not layers:
-        raise ValueError(f"`layers` must hold at least one layer, got {layers!r}")
+    if not windows:
+        raise ValueError("`layers` must hold at least one layer, got none")
     widths = [w]
-    for k, s in layers:
-        if k > widths[-1]:
-            raise ValueError(f"`layers` has a window of {k} over {widths[-1]} units")
-        widths.append((widths[-1] - k) // s + 1)
+    for window in windows:
+        if window.span > widths[-1]:
+            raise ValueError(f"`layers` has a window of {window.span} over {widths[-1]} units")
+        widths.append(window.out(widths[-1]))
     return widths
 
 
-def _centres(layers: Sequence[tuple[int, int]], widths: Sequence[int]) -> list[list[float]]:
+def _centres(windows: Sequence[Axis], widths: Sequence[int]) -> list[list[float]]:
     """Return the place of each unit above the pixels: the middle of what it sees."""
     centres = [[float(pixel) for pixel in range(widths[0])]]
-    for (k, s), width in zip(layers, widths[1:], strict=True):
-        below = centres[-1]
-        centres.append([(below[u * s] + below[u * s + k - 1]) / 2 for u in range(width)])
+    for window, width in zip(windows, widths[1:], strict=True):
+        below = [centres[-1][window.at(u)] for u in range(width)]
+        centres.append([(seen[0] + seen[-1]) / 2 for seen in below])
     return centres
 
 

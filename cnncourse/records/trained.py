@@ -1,44 +1,67 @@
 """Networks that a record has trained, for a reader who does not want to wait.
 
-Only the weights of seed 0 are kept, in half precision: 124 kB a LeNet, 8 kB most networks of
-the shift test. That moves a logit by less than a thousandth of its size. A file of safetensors
-holds numbers and words, and no code that loading it would run.
+Only weights of seed 0 are kept, most of them of the end of the training. `cnncourse.records.stored`
+says how, and what it costs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.resources import as_file, files
+from pathlib import Path
 
 from safetensors.torch import load_file
 from torch import nn
 
 from cnncourse import shift
 from cnncourse._arguments import check_choice
-from cnncourse.lenet import ModernLeNet
+from cnncourse.invariance import digit_reader
+from cnncourse.lenet import LeNet, ModernLeNet, mlp
+from cnncourse.records.stored import set_weights
 
 # The recipes whose weights are kept, by record and by their names in it.
-NETWORKS: Mapping[str, Mapping[str, Callable[[], nn.Module]]] = {
-    "lenet": {"one_cycle": ModernLeNet, "lenet_modern_mnist": ModernLeNet},
+NETWORKS: Mapping[str, Mapping[str, Callable[[], nn.Sequential]]] = {
+    "invariance": {
+        "dense": mlp,
+        "conv_mean": partial(digit_reader, "mean"),
+        "conv_mean_shuffled": partial(digit_reader, "mean"),
+        "conv_max": partial(digit_reader, "max"),
+    },
+    "lenet": {
+        "lenet_sigmoid": LeNet,
+        "relu": partial(LeNet, nn.ReLU),
+        "one_cycle": ModernLeNet,
+        "lenet_modern_mnist": ModernLeNet,
+    },
     "shift": shift.NETWORKS,
+}
+# After how many epochs the weights are kept too, beside those of the end.
+EPOCHS: Mapping[str, tuple[int, ...]] = {
+    "lenet/lenet_sigmoid": (0, 1, 2, 3, 5),
+    "lenet/relu": (0, 1, 2, 5),
+    "lenet/one_cycle": (0, 1, 2, 5),
 }
 WEIGHTS = "weights"  # a folder beside this file, with one for each record
 
 
-def load_trained(record: str, recipe: str) -> nn.Module:
-    """Build the network of a recorded run, with the weights that seed 0 ended with.
+def load_trained(record: str, recipe: str, epoch: int | None = None) -> nn.Sequential:
+    """Build the network of a recorded run, with the weights that seed 0 had.
 
     Parameters
     ----------
     record : str
-        As in `load_record`: ``lenet`` or ``shift``.
+        As in `load_record`: ``invariance``, ``lenet`` or ``shift``.
     recipe : str
-        Of ``lenet``: ``one_cycle`` (ten epochs of Fashion-MNIST) or ``lenet_modern_mnist`` (of
-        MNIST). Of ``shift``: a name in ``cnncourse.shift.NETWORKS``.
+        Of ``lenet``, for example, ``one_cycle`` (ten epochs of Fashion-MNIST) or
+        ``lenet_modern_mnist`` (of MNIST). Of ``shift``: a name in ``cnncourse.shift.NETWORKS``.
+    epoch : int, optional
+        After how many epochs; 0 is before training. The last one where not given. Three recipes
+        have earlier ones: ``EPOCHS`` in this module.
 
     Returns
     -------
-    nn.Module
+    nn.Sequential
         On the CPU, in float32.
 
     Examples
@@ -49,7 +72,21 @@ def load_trained(record: str, recipe: str) -> nn.Module:
     """
     check_choice("record", record, NETWORKS)
     check_choice("recipe", recipe, NETWORKS[record])
-    model = NETWORKS[record][recipe]()
-    with as_file(files(__package__) / WEIGHTS / record / f"{recipe}.safetensors") as path:
-        model.load_state_dict(load_file(path))  # which turns half precision into float32
-    return model
+    kept = EPOCHS.get(f"{record}/{recipe}", ())
+    if epoch is not None and epoch not in kept:
+        known = f"None or one of {', '.join(map(str, kept))}" if kept else "None"
+        raise ValueError(f"`epoch` must be {known}, got {epoch}")
+    with as_file(files(__package__) / WEIGHTS / path_of(f"{record}/{recipe}", epoch)) as path:
+        return set_weights(NETWORKS[record][recipe](), load_file(path))
+
+
+def path_of(name: str, epoch: int | None = None) -> Path:
+    """Return where in the folder a network lies.
+
+    Examples
+    --------
+    >>> path_of("lenet/relu", 5).as_posix()
+    'lenet/relu_epoch_5.safetensors'
+    """
+    after = "" if epoch is None else f"_epoch_{epoch}"
+    return Path(f"{name}{after}.safetensors")

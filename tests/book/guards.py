@@ -187,6 +187,17 @@ def find_answers_lost_on_paper(visit: Visit) -> list[str]:
     return found + misplaced(visit.before.answers, visit.page.locator("article > section").last)
 
 
+def find_outputs_lost_on_paper(visit: Visit) -> list[str]:
+    """Outputs behind a question that paper does not show, and forms that it does."""
+    found = visit.page.locator('article [hidden="until-found"]').evaluate_all(
+        """all => all.filter(e => !e.checkVisibility() || !e.offsetHeight
+            || getComputedStyle(e).contentVisibility === "hidden")
+            .map(e => `folded: ${e.textContent.trim().slice(0, 80)}`)"""
+    )
+    forms = visit.page.locator(".predict :is(form, .guess)").all()
+    return found + ["a form on paper" for form in forms if form.is_visible()]
+
+
 def find_traces_of_printing(visit: Visit) -> list[str]:
     """A page that is another one after it was printed."""
     return [] if contents(visit.page) == visit.before else ["printing changed the page"]
@@ -333,6 +344,15 @@ def in_both_schemes(page: Page, part: str = "html") -> list[str]:
     return dark + violations_in(page, "light", part=part)
 
 
+def show_outputs(page: Page, show: bool = True) -> None:
+    """Open what is folded behind a question, for no box in it has a width before; or fold it."""
+    page.evaluate(
+        """folded => document.querySelectorAll(`.predict [aria-expanded=${folded}]`).forEach(
+            button => button.click())""",
+        not show,
+    )
+
+
 def unfold(page: Page) -> None:
     """Open what is closed at first: axe-core does not see what is hidden."""
     page.evaluate(
@@ -379,20 +399,21 @@ AS_LOADED: list[Guard] = [
     find_broken_links,
     find_wrong_launch_links,
 ]
-ON_A_PHONE: list[Guard] = [find_cut_content_on_a_phone]
 ON_PAPER: list[Guard] = [
     find_cut_content_on_paper,
     find_controls_on_paper,
     find_answers_lost_on_paper,
+    find_outputs_lost_on_paper,
 ]
 AFTER_PRINTING: list[Guard] = [find_traces_of_printing]
+ON_A_PHONE: list[Guard] = [find_cut_content_on_a_phone]
 UNFOLDED_ON_A_SMALL_PHONE: list[Guard] = [find_trouble_on_a_small_phone]
 UNFOLDED: list[Guard] = [find_violations]
 GUARDS = [
     *AS_LOADED,
-    *ON_A_PHONE,
     *ON_PAPER,
     *AFTER_PRINTING,
+    *ON_A_PHONE,
     *UNFOLDED_ON_A_SMALL_PHONE,
     *UNFOLDED,
 ]
@@ -415,13 +436,17 @@ def collect(browser: Browser, directory: Path, name: str) -> Findings:
             found.update({guard: guard(visit) for guard in guards})
 
         fetch_figures(visit.page)
+        show_outputs(visit.page)
+        mount_explorers(visit.page)
+        show_outputs(visit.page, False)
         visit.before = contents(visit.page)
         look(AS_LOADED)
-        with window(visit.page, PHONE):
-            look(ON_A_PHONE)
         with printed(visit.page):
             look(ON_PAPER)
         look(AFTER_PRINTING)
+        show_outputs(visit.page)
+        with window(visit.page, PHONE):
+            look(ON_A_PHONE)
         unfold(visit.page)
         with window(visit.page, SMALL_PHONE):
             look(UNFOLDED_ON_A_SMALL_PHONE)
@@ -437,6 +462,14 @@ def fetch_figures(page: Page) -> None:
             await Promise.allSettled([...document.images].map(image => image.decode()));
         }"""
     )
+
+
+def mount_explorers(page: Page) -> None:
+    """Come near every explorer, and wait until it draws and has said its first words."""
+    for explorer in page.locator(".explorer").all():
+        explorer.scroll_into_view_if_needed()
+        explorer.locator(".explorer-said:not(:empty)").wait_for()
+    page.evaluate("scrollTo(0, 0)")
 
 
 def files_of(visit: Visit) -> set[Path]:

@@ -18,6 +18,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 from cnncourse.claims import NUMBER
 from cnncourse.cross_correlation import corr2d
+from tools import predictions
 from tools.claims import claim_calls
 from tools.notebooks import KERNEL, chapters, execute, is_current, read_text, same_inputs
 from tools.seal import digest
@@ -125,7 +126,7 @@ def find_unchecked_ignored_outputs(notebook):
     """An output that nbval skips must be followed, in its section, by a hidden assertion."""
     found, waiting = [], []
     for kind, content in walk(notebook):
-        if kind == "claims" and ("says(" in content or "assert " in content):
+        if kind == "claims" and re.search(r"\b(says|asks)\(|\bassert ", content):
             waiting = []
         if kind == "section":
             found, waiting = found + waiting, []
@@ -184,14 +185,98 @@ def find_missing_sections(notebook):
     return found
 
 
-def walk(notebook):
+def find_questions_without_key(notebook):
+    """Every box predict has a key that can be read."""
+    return [
+        f"{reason}: {content!r}"
+        for part in asked(notebook)
+        for content in part[0]
+        for reason in trouble(content)
+    ]
+
+
+def trouble(content):
+    try:
+        predictions.read(content)
+    except ValueError as reason:
+        yield reason
+
+
+def find_unasserted_answers(notebook):
+    """Each answer, and each mistake that is a number, is computed by a call of asks()."""
+    found = []
+    for boxes, calls in asked(notebook):
+        keys = {(box, key) for box in boxes for key in asserted_keys(box)}
+        made = {
+            (box, key) for question, key in calls for box in boxes if question in question_of(box)
+        }
+        found += [f"no asks() for {key!r} of {box!r}" for box, key in sorted(keys - made)]
+        found += [f"asks() for {key!r}, no key of {box!r}" for box, key in sorted(made - keys)]
+        found += [
+            f"asks() for a question that is not there: {question!r}"
+            for question, _ in calls
+            if not any(question in question_of(box) for box in boxes)
+        ]
+    return found
+
+
+def question_of(box):
+    return " ".join(predictions.split(box)[0].split())
+
+
+def asserted_keys(box):
+    if list(trouble(box)):
+        return []
+    key = predictions.read(box)
+    mistakes = [] if key.is_choice else list(key.said)
+    return [key.answer, *mistakes]
+
+
+def asked(notebook):
+    """Return ([contents of boxes], [(question, key) of asks()]) for each section."""
+    parts = [([], [])]
+    for kind, content in walk(notebook, whole=True):
+        if kind == "section":
+            parts.append(([], []))
+        elif kind == "prose":
+            parts[-1][0].extend(predictions.boxes(content))
+        elif kind == "claims":
+            parts[-1][1].extend(answer_calls(content))
+    return parts
+
+
+def answer_calls(source):
+    """Return (question, key) for each key in the calls of asks()."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return [
+        (ast.literal_eval(call.args[0]), ast.literal_eval(key))
+        for call in calls
+        if isinstance(call.func, ast.Name) and call.func.id == "asks"
+        for key in call.args[1].keys
+    ]
+
+
+def without_keys(text):
+    """Leave of each box the question and what is said: find_unasserted_answers reads the rest."""
+
+    def words(box):
+        if list(trouble(box[1])):
+            return box[0]
+        key = predictions.read(box[1])
+        shown = list(key.said) if key.is_choice else []
+        return "\n\n".join([key.question, *shown, *key.said.values()]) + "\n"
+
+    return predictions.BOX.sub(words, text)
+
+
+def walk(notebook, whole=False):
     """Yield ("section", heading), ("prose", text), ("claims", source), ("code", cell) in order."""
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             for part in re.split(r"(?m)^(?=#{1,2} )", cell.source):
                 if part.startswith("#"):
                     yield "section", part.splitlines()[0]
-                yield "prose", part
+                yield "prose", part if whole else without_keys(part)
         elif is_hidden(cell):
             yield "claims", cell.source
         elif cell.cell_type == "code":
@@ -290,6 +375,8 @@ GUARDS = [
     find_names_of_checks,
     find_backtick_directives,
     find_missing_sections,
+    find_questions_without_key,
+    find_unasserted_answers,
     find_unasserted_numbers,
     find_unknown_sources,
 ]
@@ -353,6 +440,25 @@ After this chapter you can tell a guard from a decoration, as LeNet-5 does in ch
 ## Counting
 
 A box of 3 rows holds 1,200 beans, says {cite:p}`known`.
+
+:::{predict}
+How many beans lie in each
+row? Count them.
+---
+answer: 400
+said:
+  1200: That is the box.
+:::
+
+:::{predict}
+Are the rows alike?
+---
+answer: all alike
+said:
+  all alike:
+  none like another: Look at 5 of them.
+:::
+
 It weighs $4.5$ kg, about 37 % of a stone in 1998, and `len(x) == 99`.
 
 ```{code-cell} ipython3
@@ -367,6 +473,9 @@ says("1,200 beans", 1200)
 says("$4.5$ kg, about 37 %", 4.5, 0.37)
 says("ends at 42", 42)
 cites("in 1998", source="known")
+says("Look at 5 of", 5)
+asks("in each row?", {"400": 400, "1200": 1200})
+asks("Are the rows", {"all alike": True})
 ```
 
 ## What goes wrong
@@ -473,6 +582,14 @@ BREAKS = [
     (find_missing_sections, edit(-1, "Sources", "Further reading")),
     (find_missing_sections, lambda nb: code_cells(nb)[0].update(source="pass")),
     (find_missing_sections, lambda nb: code_cells(nb)[3].metadata.update(tags=[])),
+    (find_questions_without_key, edit(2, "---\nanswer: 400", "")),
+    (find_questions_without_key, edit(2, "answer: all alike", "answer: two alike")),
+    (find_questions_without_key, edit(2, "Look at 5 of them.", "")),
+    (find_unasserted_answers, edit(2, "answer: 400", "answer: 401")),
+    (find_unasserted_answers, edit(2, "  1200:", "  1300:")),
+    (find_unasserted_answers, edit(4, 'asks("Are the rows", {"all alike": True})', "")),
+    (find_unasserted_answers, edit(4, '"Are the rows"', '"Are the beans"')),
+    (find_unasserted_numbers, edit(2, "Look at 5", "Look at 6")),
     (find_unasserted_numbers, edit(2, "3 rows", "4 rows")),
     (find_unasserted_numbers, edit(2, "1,200", "1,300")),
     (find_unasserted_numbers, edit(2, "1,200", "11,200")),

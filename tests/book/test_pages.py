@@ -54,6 +54,10 @@ What comes out of $k * x$?
 
 - four numbers
 - nine
+---
+answer: 4 × 4
+said:
+  5 × 5: Without `padding` it is **im2col** and smaller.
 :::
 
 ## A section
@@ -64,6 +68,11 @@ $$ (root)
 
 :::{predict}
 And now?
+---
+answer: nine < ten
+said:
+  nine < ten:
+  the matrix of windows: No.
 :::
 
 In {eq}`root`:
@@ -267,13 +276,15 @@ def test_to_mathml(tex: str, wanted: str) -> None:
 WRONG = {
     "book/index": "# Home\n\nSo $\\starr$.\n",
     "book/03_fraction": "# A page\n\n$$\n\\frac{1}\n$$\n",
-    "book/08_question": "# Another page\n\n:::{predict}\n:::\n",
+    "book/07_question": "# A page\n\n:::{predict}\n:::\n",
+    "book/08_question": "# Another page\n\n:::{predict}\nHow many?\n:::\n",
     "book/09_name": "# A third page\n\nSee {chapter}`nowhere`.\n",
 }
 REPORTS = [
     r"index\.md.*starr",
     r"03_fraction\.md.*frac",
-    r"08_question\.md.*predict",
+    r"07_question\.md.*predict",
+    r"08_question\.md.*an `answer`",
     r"09_name\.md.*nowhere",
     r"terms\.txt lists 'im2col', which no page has in bold",
 ]
@@ -297,6 +308,24 @@ def test_question_is_a_box_with_an_anchor(chapter: Tag) -> None:
     assert first.select_one(".admonition-title").text == "Predict"
     assert [item.text for item in first.select("li")] == ["four numbers", "nine"]
     assert first.math.text == "k∗x"
+
+
+def test_question_is_a_form_whose_key_no_reader_sees(chapter: Tag) -> None:
+    shape, choice = chapter.select(".predict form")
+    assert "hidden" in shape.attrs
+    assert shape.label.text.strip() == "Your guess, such as 2 x 3"
+    assert shape.template["data-answer"] == "4 × 4"
+    assert shape.template.p["data-key"] == "5 × 5"
+    assert shape.template.code.text == "padding"
+    assert [one["value"] for one in choice.select("[type=radio]")] == [
+        "nine < ten",
+        "the matrix of windows",
+    ]
+
+
+def test_scripts_of_the_form_are_loaded_where_there_is_one(book: Path) -> None:
+    loads = {name: "predict.js" in (book / f"{name}.html").read_text("utf-8") for name in PAGES}
+    assert [name for name, loaded in loads.items() if loaded] == ["book/02_chapter"]
 
 
 def test_term_in_bold_stands_in_the_index(book: Path, chapter: Tag) -> None:
@@ -419,6 +448,7 @@ def test_search_knows_sections_terms_and_names_but_no_answer(book: Path) -> None
     assert (section["title"], section["page"]) == ("A section", "2. A chapter")
     assert "corr1d" in section["code"]
     assert "17" not in script
+    assert "5 × 5" not in script
 
 
 def test_build_again_changes_nothing(book: Path) -> None:

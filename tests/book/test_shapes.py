@@ -51,7 +51,6 @@ def test_every_module_of_operators_is_listed() -> None:
         "training",
         "datasets",
         "plots",
-        "animation",
         "checks",
         "records",
         "tables",

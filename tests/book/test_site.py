@@ -28,6 +28,7 @@ from tests.book.guards import (
     find_cut_content_on_paper,
     find_foreign_requests,
     find_images_without_words,
+    find_outputs_lost_on_paper,
     find_traces_of_printing,
     find_trouble_on_a_small_phone,
     find_violations,
@@ -104,6 +105,8 @@ CODE = f'<div class="highlight"><pre><span>code</span> <span {PALE}>pale code</s
 TRAP = f'<div style="overflow: auto; white-space: nowrap">{"no focus " * 99}</div>'
 NAMELESS = """<div><details><summary>Answer</summary><div class="sd-summary-content">
     an answer to nothing</div></details></div>"""
+LOST = """<style>@media print { .lost { content-visibility: hidden !important } }</style>
+    <div class="lost" hidden="until-found">lost on paper</div>"""
 FORMULA = '<p><span class="math notranslate nohighlight">{}</span></p>'.format
 DAMAGES: dict[str, tuple[Guard, str, str]] = {
     # what is wrong with the copy: the guard, what is added to it, and a part of the report
@@ -150,6 +153,12 @@ DAMAGES: dict[str, tuple[Guard, str, str]] = {
         "press here",
     ),
     "answer without a name": (find_answers_lost_on_paper, NAMELESS, "1 answers, 0 names"),
+    "output that paper does not show": (find_outputs_lost_on_paper, LOST, "lost on paper"),
+    "form on paper": (
+        find_outputs_lost_on_paper,
+        '<div class="predict"><form style="display: block !important">guess</form></div>',
+        "a form on paper",
+    ),
     "trace of printing": (
         find_traces_of_printing,
         "<script>addEventListener('afterprint', () => document.querySelector('article').append(1))"

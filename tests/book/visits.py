@@ -134,7 +134,18 @@ def find_stale_files() -> list[str]:
         built = SITE / "_static" / source.name
         if not built.exists() or built.read_bytes() != source.read_bytes():
             stale.append(str(source.relative_to(ROOT)))
-    return stale
+    return stale + find_stale_explorers()
+
+
+def find_stale_explorers() -> list[str]:
+    """Name the scripts of explorers that are newer than what the site has of them."""
+    built = SITE / "_static" / "explorers"
+    sources = (ROOT / "cnncourse" / "explore").glob("*.js")
+    return [
+        str(source.relative_to(ROOT))
+        for source in sources
+        if (page := built / source.name).exists() and page.stat().st_mtime < source.stat().st_mtime
+    ]
 
 
 def damage(site: Path, copy: Path, name: str, old: str, new: str) -> None:

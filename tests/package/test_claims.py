@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cnncourse.claims import cites, numbers_in, says
+from cnncourse.claims import asks, cites, numbers_in, says
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,26 @@ def test_cites_needs_a_number_and_a_source():
         cites("no digits here", source="lecun1998gradient")
     with pytest.raises(ValueError, match="`source`"):
         cites("in 1998", source="")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("25", 25), ("6 × 24 × 24", (6, 24, 24)), ("9, 6, 4", [9, 6, 4]), ("83 %", 0.83), ("no", 1)],
+)
+def test_asks_accepts_what_is_computed(key, value):
+    asks("How many?", {key: value})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("25", 26), ("6 × 24 × 24", (6, 24, 25)), ("83 %", 83), ("no", 0), ("no", (True, False))],
+)
+def test_asks_rejects_another_value(key, value):
+    with pytest.raises(AssertionError):
+        asks("How many?", {key: value})
+
+
+def test_asks_compares_mistakes_too_and_within():
+    asks("How many?", {"8": 7.7}, within=0.5)
+    with pytest.raises(AssertionError, match="'4'"):
+        asks("How many?", {"3": 3, "4": 5})

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from safetensors import safe_open
+from safetensors.torch import load_file
 
 from cnncourse.datasets import Split, load_fashion_mnist, load_mnist
+from cnncourse.invariance import permute_pixels
+from cnncourse.lenet import LeNet
 from cnncourse.records import (
     Record,
     load_record,
@@ -20,6 +22,15 @@ from cnncourse.records import (
     standard_error,
     trained,
     two_sided_p,
+)
+from cnncourse.records.stored import (
+    describe,
+    pack,
+    read_about,
+    save_network,
+    set_weights,
+    shrink,
+    unpack,
 )
 from cnncourse.shift import NETWORKS, on_canvas
 from cnncourse.training import evaluate
@@ -189,45 +200,150 @@ def small_digits() -> Split:
     return Split(on_canvas(images[:500]), labels[:500])
 
 
+@cache
+def shuffled_digits() -> Split:
+    images, labels = load_mnist().test
+    return Split(permute_pixels(images, seed=0), labels)
+
+
 TESTS = {
-    ("lenet", "one_cycle"): lambda: load_fashion_mnist().test,
-    ("lenet", "lenet_modern_mnist"): lambda: load_mnist().test,
-    **{("shift", name): small_digits for name in NETWORKS},
+    **dict.fromkeys(["lenet_sigmoid", "relu", "one_cycle"], lambda: load_fashion_mnist().test),
+    **dict.fromkeys(["lenet_modern_mnist", "conv_mean", "conv_max"], lambda: load_mnist().test),
+    "conv_mean_shuffled": shuffled_digits,
+    **dict.fromkeys([f"shift/{name}" for name in NETWORKS], small_digits),
+    "invariance/dense": lambda: load_mnist().test,
 }
 KEPT = Path(trained.__file__).parent / trained.WEIGHTS
+ENDS = [f"{record}/{recipe}" for record, recipes in trained.NETWORKS.items() for recipe in recipes]
+EARLIER = [(name, epoch) for name, epochs in trained.EPOCHS.items() for epoch in epochs]
 
 
-@pytest.mark.parametrize(("record", "recipe"), TESTS)
-def test_kept_weights_reach_what_their_file_says_and_the_record_said(record, recipe):
-    with safe_open(KEPT / record / f"{recipe}.safetensors", "pt") as file:
-        about = file.metadata()
-    assert (about["record"], about["recipe"], about["seed"]) == (record, recipe, "0")
-    test = TESTS[record, recipe]()
-    reached = evaluate(load_trained(record, recipe), test).accuracy
-    # Half precision is what the file's number was measured with: no more than two answers differ.
-    assert reached == pytest.approx(float(about["test_accuracy"]), abs=2 / len(test.labels))
+def reached(name: str, epoch: int | None = None) -> tuple[float, int]:
+    """Return a kept network's share of right answers to its test pictures, and their number."""
+    record, recipe = name.split("/")
+    test = (TESTS.get(name) or TESTS[recipe])()
+    return evaluate(load_trained(record, recipe, epoch), test).accuracy, len(test.labels)
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_kept_weights_reach_what_their_file_says_and_the_record_said(name: str) -> None:
+    about = read_about(KEPT / trained.path_of(name))
+    record, recipe = name.split("/")
+    assert (about["record"], about["recipe"], about["seed"]) == (record, recipe, 0)
+    accuracy, n = reached(name)
+    # Another processor adds in another order: no more than two answers differ.
+    assert accuracy == pytest.approx(about["test_accuracy"], abs=2 / n)
     # Another machine rounds otherwise, and so takes another way: the record's is not met exactly.
     recorded = load_record(record).final(recipe, "test_accuracy")[0]
-    assert reached == pytest.approx(recorded, abs=3 * standard_error(recorded, len(test.labels)))
+    assert accuracy == pytest.approx(recorded, abs=3 * standard_error(recorded, n))
+
+
+@pytest.mark.parametrize(("name", "epoch"), EARLIER)
+def test_weights_of_an_epoch_reach_what_their_file_says_and_the_record_said(
+    name: str, epoch: int
+) -> None:
+    about = read_about(KEPT / trained.path_of(name, epoch))
+    assert (f"{about['record']}/{about['recipe']}", about["epoch"]) == (name, epoch)
+    accuracy, n = reached(name, epoch)
+    assert accuracy == pytest.approx(about["test_accuracy"], abs=2 / n)
+    # Untrained, each of the three gives nearly every picture one and the same class of ten.
+    recorded = [0.1, *load_record(about["record"]).curve(about["recipe"])][epoch]
+    # 5,000 pictures each.
+    error = 3 * standard_error(recorded, 5000)
+    assert about["validation_accuracy"] == pytest.approx(recorded, abs=error)
+
+
+@pytest.mark.parametrize(("name", "epoch"), [*((name, None) for name in ENDS), *EARLIER])
+def test_a_file_is_small_and_costs_hardly_an_answer(name: str, epoch: int | None) -> None:
+    path = KEPT / trained.path_of(name, epoch)
+    assert path.stat().st_size < 150_000
+    about = read_about(path)
+    for split in ("validation", "test"):
+        before, after = about[f"trained_{split}_accuracy"], about[f"{split}_accuracy"]
+        assert abs(after - before) < 0.0021  # one answer of 500
+
+
+def test_the_networks_of_the_shift_test_fit_on_one_page() -> None:
+    sizes = [path.stat().st_size for path in KEPT.glob("shift/*.safetensors")]
+    assert len(sizes) == 7
+    assert sum(sizes) < 600_000
 
 
 def test_a_network_is_kept_for_every_file_and_in_float32():
-    found = {(path.parent.name, path.stem) for path in KEPT.rglob("*.safetensors")}
+    found = {path.relative_to(KEPT) for path in KEPT.rglob("*.safetensors")}
     assert found == {
-        (record, recipe) for record, kept in trained.NETWORKS.items() for recipe in kept
+        trained.path_of(*kept) for kept in [*((name, None) for name in ENDS), *EARLIER]
     }
-    assert found == set(TESTS)
     model = load_trained("lenet", "one_cycle")
     assert {value.dtype for value in model.parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize(
-    ("record", "recipe", "message"),
+    ("record", "recipe", "epoch", "message"),
     [
-        ("pooling", "max", r"`record` must be one of lenet, shift, got 'pooling'"),
-        ("lenet", "max_pool", r"`recipe` must be one of one_cycle, .*, got 'max_pool'"),
+        ("pooling", "max", None, "`record` must be one of invariance, lenet, shift, got 'pooling'"),
+        ("lenet", "he", None, r"`recipe` must be one of lenet_sigmoid, .*, got 'he'"),
+        ("lenet", "relu", 7, "`epoch` must be None or one of 0, 1, 2, 5, got 7"),
+        ("shift", "zeros", 1, "`epoch` must be None, got 1"),
     ],
 )
-def test_load_trained_names_what_is_kept(record, recipe, message):
+def test_load_trained_names_what_is_kept(record, recipe, epoch, message):
     with pytest.raises(ValueError, match=message):
-        load_trained(record, recipe)
+        load_trained(record, recipe, epoch)
+
+
+# How weights are stored.
+
+
+@pytest.mark.parametrize("bits", [8, 5])
+def test_packed_numbers_are_those_of_plain_rounding(bits: int) -> None:
+    weight = torch.randn(7, 61, generator=torch.Generator().manual_seed(bits))
+    weight[3] = 0
+    codes, scale = pack(weight, bits)
+    assert codes.shape == (7, -(-61 * bits // 8))
+    found = unpack(codes, scale, 61, bits)
+    largest = 2 ** (bits - 1) - 1
+    for row, stored in zip(weight.tolist(), found.tolist(), strict=True):
+        step = max(map(abs, row)) / largest
+        expected = [round(w / step) * step if step else 0.0 for w in row]
+        assert stored == pytest.approx(expected, rel=1e-6)
+
+
+def test_bits_of_a_row_stand_in_the_order_that_a_page_reads() -> None:
+    codes, scale = pack(torch.tensor([[15.0, -15.0, 1.0]]), bits=5)
+    # 30, 0 and 16: 11110 00000 10000, and one zero to the end of the byte.
+    assert [f"{byte:08b}" for byte in codes[0].tolist()] == ["11110000", "00100000"]
+    assert scale.item() == 1
+
+
+def test_a_saved_network_is_the_one_that_is_loaded_and_always_the_same_bytes(tmp_path) -> None:
+    torch.manual_seed(0)
+    model = LeNet()
+    files = [tmp_path / "a", tmp_path / "b"]
+    for file in files:
+        save_network(model, {"test_accuracy": 0.5}, file)
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert read_about(files[0])["test_accuracy"] == 0.5
+    loaded = set_weights(LeNet(), load_file(files[0])).state_dict()
+    again = set_weights(LeNet(), shrink(model)).state_dict()
+    for name, value in model.state_dict().items():
+        assert torch.equal(loaded[name], again[name])
+        # Half a step of a row of 8 bits, or of half precision.
+        assert (loaded[name] - value).abs().max() <= 0.51 * value.abs().max() / 127
+    assert torch.equal(loaded["conv1.weight"], model.conv1.weight.half().float())
+
+
+def test_describe_names_a_layer_that_no_page_knows() -> None:
+    with pytest.raises(TypeError, match="`model` must have layers that a page knows, got GELU"):
+        describe(torch.nn.Sequential(torch.nn.GELU()))
+
+
+def test_layers_of_a_file_are_those_of_the_network() -> None:
+    conv1, _, pool1, *_, fc3 = read_about(KEPT / "lenet/one_cycle.safetensors")["layers"]
+    assert conv1 == {
+        "name": "conv1", "type": "Conv2d", "out_channels": 6, "kernel_size": [5, 5],
+        "stride": [1, 1], "padding": [2, 2], "dilation": [1, 1], "groups": 1,
+        "padding_mode": "zeros",
+    }  # fmt: skip
+    assert (pool1["type"], pool1["kernel_size"], pool1["stride"]) == ("MaxPool2d", [2, 2], [2, 2])
+    assert fc3 == {"name": "fc3", "type": "Linear", "in_features": 84, "out_features": 10}

@@ -42,7 +42,7 @@ def test_no_learners_notebook_is_left_over() -> None:
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_learners_notebook_holds_no_check_and_no_raw_myst(path) -> None:
     for cell in nbformat.read(learn.FOLDER / path.name, as_version=4).cells:
-        assert not re.search(r"\b(says|cites)\(", cell.source)
+        assert not re.search(r"\b(says|cites|asks)\(|^> answer:", cell.source, re.MULTILINE)
         if cell.cell_type == "markdown":
             assert not re.search(r"^:::|\{[a-z:]+\}`|^\([\w-]+\)=$", cell.source, re.MULTILINE)
 
@@ -54,7 +54,7 @@ def test_checks_are_left_out_and_what_they_hide_stays() -> None:
 
 
 def test_output_is_left_out_behind_a_question_only() -> None:
-    question = text("Lay it on.\n\n:::{predict}\nWhat comes out?\n:::")
+    question = text("Lay it on.\n\n:::{predict}\nHow many come out?\n---\nanswer: 4\n:::")
     cells = made(code("1"), question, code("2"), text("So it does."), code("3"))
     outputs = {c.source: len(c.outputs) for c in cells if c.cell_type == "code"}
     assert outputs == {"1": 1, "2": 0, "3": 1}
@@ -86,9 +86,15 @@ def test_answer_is_folded() -> None:
     assert written.endswith("```\n\n</details>")
 
 
-def test_note_and_question_are_quotations() -> None:
+def test_note_is_a_quotation() -> None:
     assert plain(":::{note}\nOne.\nTwo.\n:::", "book/a") == "> **Note.** One.\n> Two."
-    assert plain(":::{predict}\nHow many?\n:::", "book/a") == "> **Predict.** How many?"
+
+
+def test_question_is_a_quotation_with_its_choices_and_without_its_key() -> None:
+    number = ":::{predict}\nHow many?\n---\nanswer: 4\nsaid:\n  5: Too many.\n:::"
+    choice = ":::{predict}\nMore?\n---\nanswer: less\nsaid:\n  more: No.\n  less:\n:::"
+    assert plain(number, "book/a") == "> **Predict.** How many?"
+    assert plain(choice, "book/a") == "> **Predict.** More?\n>\n> - more\n> - less"
 
 
 def test_nested_directives_are_rewritten() -> None:

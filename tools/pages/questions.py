@@ -104,9 +104,10 @@ def html(text: str) -> nodes.raw:
 
 
 def add_script(app: Sphinx, page: str, *context: object) -> None:
-    """Load the script where there are questions, and nowhere else."""
+    """Load the scripts where there are questions, and nowhere else."""
     if page == PAGE:
-        app.add_js_file("questions.js", loading_method="defer")
+        for name in ("numbers.js", "questions.js"):
+            app.add_js_file(name, loading_method="defer")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -1,0 +1,1 @@
+"""Explorers: arithmetic against the package, and each of them as a reader meets it."""
