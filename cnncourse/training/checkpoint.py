@@ -162,7 +162,7 @@ def recipe_of(run: Run, train: Pair, validation: Pair | None, settings: Recipe) 
 def fingerprint(images: Tensor, labels: Tensor) -> str:
     """Tell a split by its shape, all labels, and its first and last picture."""
     ends = torch.stack([images[0], images[-1]]).cpu().contiguous()
-    data = ends.numpy().tobytes() + labels.cpu().numpy().tobytes()
+    data = ends.view(torch.uint8).numpy().tobytes() + labels.cpu().numpy().tobytes()
     return f"{tuple(images.shape)} {_digest(data)[:12]}"
 
 
