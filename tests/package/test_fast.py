@@ -51,6 +51,16 @@ def test_channels_last_changes_weights_by_rounding_alone_and_gives_the_model_bac
         torch.testing.assert_close(weights[name], weight, **CLOSE)
 
 
+def test_pictures_and_kernels_lie_in_the_order_that_was_asked_for() -> None:
+    images, kernels = torch.rand(2, 3, 4, 5), nn.Conv2d(3, 2, 3)
+    order = {"memory_format": torch.channels_last}
+    with fast.laid_out(kernels, (images, torch.zeros(2).long()), True) as (laid, _):
+        assert torch.equal(laid, images)
+        assert laid.is_contiguous(**order)
+        assert kernels.weight.is_contiguous(**order)
+    assert kernels.weight.is_contiguous()
+
+
 @pytest.mark.parametrize("argument", ["fused", "foreach"])
 def test_fused_and_foreach_are_the_optimizers_own_arguments(argument: str) -> None:
     weights = trained(small_net(), optimizer=partial(MOMENTUM, **{argument: True}))
@@ -118,6 +128,23 @@ def test_small_gradients_survive_in_float16() -> None:
         scaled_step(passes, descent, scaler, torch.zeros(1).long())
         gradients.append(weight.grad.item())
     assert gradients == [2**-26, 0]
+
+
+def test_the_compiled_network_makes_the_steps_and_the_plain_one_validates(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[nn.Module] = []
+
+    def compiled(model: nn.Module, dynamic: bool) -> Callable:
+        return lambda x: calls.append(model) or model(x)
+
+    monkeypatch.setattr(fast, "_no_compiler", lambda _: None)
+    monkeypatch.setattr(torch, "compile", compiled)
+    model = small_net()
+    weights = trained(model, switches=Switches(compile=True))
+    assert calls == [model] * 3 * 5  # epochs, and steps of each
+    for name, weight in trained(small_net()).items():
+        assert torch.equal(weights[name], weight)
 
 
 @pytest.mark.training
