@@ -116,6 +116,26 @@ def stop_after(epochs: int) -> Callable[[object], None]:
     return look
 
 
+def test_a_run_that_dies_in_its_first_epoch_begins_with_the_same_weights(tmp_path: Path) -> None:
+    first, other = runs.build(), runs.build()
+    first.register_forward_pre_hook(dies_in_training)
+    with pytest.raises(EnoughError):
+        runs.run(tmp_path / "run", first, epochs=1)
+    assert checkpoint.epochs_in(tmp_path / "run") == []
+    seed_everything(99)
+    for weight in other.parameters():
+        weight.data.zero_()
+    runs.run(tmp_path / "run", other, epochs=1)
+    plain = runs.build()
+    runs.run(None, plain, epochs=1)
+    assert same(other, plain)
+
+
+def dies_in_training(model: nn.Module, _: object) -> None:
+    if model.training:
+        raise EnoughError
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -148,6 +168,24 @@ def test_every_optimizer_schedule_and_switch_goes_on(
     assert resumed.train_loss == whole.train_loss
     assert resumed.validation_accuracy == whole.validation_accuracy
     assert same(model, plain)
+
+
+def test_the_scale_of_float16_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scalers: list[torch.amp.GradScaler] = []
+
+    def growing(*_: object) -> torch.amp.GradScaler:
+        scalers.append(torch.amp.GradScaler("cpu", init_scale=4.0, growth_interval=30))
+        return scalers[-1]
+
+    monkeypatch.setattr(fast, "_multiplies_in", lambda *_: True)
+    monkeypatch.setattr(fast, "scaler_for", growing)
+    changes = {"epochs": 2, "switches": Switches(precision="float16")}
+    with pytest.raises(EnoughError):
+        runs.run(tmp_path / "run", after_epoch=stop_after(1), **changes)
+    runs.run(tmp_path / "run", **changes)
+    # Twice 38 steps: doubled after 30 and 60 of them, and not after 30 of each epoch.
+    assert [scaler.get_scale() for scaler in scalers] == [8.0, 16.0]
+    assert scalers[1].state_dict()["_growth_tracker"] == 16
 
 
 def test_a_run_that_has_ended_gives_its_history_and_weights(tmp_path: Path) -> None:

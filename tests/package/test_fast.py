@@ -135,11 +135,17 @@ def test_the_compiled_network_makes_the_steps_and_the_plain_one_validates(
 ) -> None:
     calls: list[nn.Module] = []
 
-    def compiled(model: nn.Module, dynamic: bool) -> Callable:
-        return lambda x: calls.append(model) or model(x)
+    class Compiled(nn.Module):
+        def __init__(self, model: nn.Module, dynamic: bool) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, x: Tensor) -> Tensor:
+            calls.append(self.model)
+            return self.model(x)
 
     monkeypatch.setattr(fast, "_no_compiler", lambda _: None)
-    monkeypatch.setattr(torch, "compile", compiled)
+    monkeypatch.setattr(torch, "compile", Compiled)
     model = small_net()
     weights = trained(model, switches=Switches(compile=True))
     assert calls == [model] * 3 * 5  # epochs, and steps of each
