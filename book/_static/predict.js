@@ -44,6 +44,8 @@
     const beside = document.createElement("p"); // the guess, next to the result
     beside.className = "guess";
     parts[0]?.before(beside);
+    const measured = document.createElement("p");
+    measured.append("This is measured. Nobody can work it out on paper.");
     let [guess, verdict] = ["", ""];
 
     const quoted = text => (isChoice ? `“${text}”` : text);
@@ -84,7 +86,7 @@
       if (near && within(given, right, parseFloat(near))) {
         return reveal("right", `You said ${guess}; it is ${answer}. That is near.`, words);
       }
-      if (words || near) return reveal("wrong", told(guess), words);
+      if (words || near) return reveal("wrong", told(guess), words ?? measured);
       say("wrong", `You said ${guess}. It is another number. Try once more, or show the output.`);
       toggle(false);
     }

@@ -4,6 +4,7 @@ In a notebook each is a widget, whose state Python can read and set; on a page o
 no Python. `cnncourse.explore.explorer` tells how one is made.
 """
 
+from cnncourse.explore.backprop import backprop
 from cnncourse.explore.channels import channels
 from cnncourse.explore.hidden_kernel import hidden_kernel
 from cnncourse.explore.kernel import kernel
@@ -12,8 +13,10 @@ from cnncourse.explore.normalization import normalization
 from cnncourse.explore.padding_stride import padding_stride
 from cnncourse.explore.pooling import pooling
 from cnncourse.explore.receptive_field import receptive_field
+from cnncourse.explore.shift import shift
 
 __all__ = [
+    "backprop",
     "channels",
     "hidden_kernel",
     "kernel",
@@ -22,4 +25,5 @@ __all__ = [
     "padding_stride",
     "pooling",
     "receptive_field",
+    "shift",
 ]

@@ -81,7 +81,7 @@ function render({ model, el }) {
   // Two drawings: a column of dots for the input, and one after each layer.
   const HEIGHT = 190;
   const y = (/** @type {number} */ channel, /** @type {number} */ count) =>
-    10 + (channel + 0.5) * (HEIGHT - 20) / count;
+    Math.round(100 + 10 * (channel + 0.5) * (HEIGHT - 20) / count) / 10; // few digits, quick to read
   const drawings = /** @type {const} */ (["grouped", "separable"]).map((name) => {
     const title = make("figcaption");
     const { svg, again } = sheet((svg, width) => {
@@ -204,11 +204,8 @@ function render({ model, el }) {
     const { c, o, g, k } = layer;
     const { first, count } = sees(layer, output);
     drawings.forEach(({ name, title, svg, again }) => {
-      title.textContent = name === "grouped"
-        ? `${k} × ${k}, ${
-          g === 1 ? "without groups" : g === c ? `${g} groups: depthwise` : `${g} groups`
-        }`
-        : "depthwise, then 1×1";
+      const parts = g === 1 ? "without groups" : `${g} groups${g === c ? ": depthwise" : ""}`;
+      title.textContent = name === "grouped" ? parts : "depthwise, then 1×1";
       again();
       svg.setAttribute("aria-valuemax", o - 1);
       svg.setAttribute("aria-valuenow", output);

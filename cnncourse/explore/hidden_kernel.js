@@ -33,7 +33,7 @@ const [FINE, MOST] = [128, 3]; // pixels of the drawn error, and the largest wei
 const BANDS = [0.001, 0.02, 0.1, 0.3, 0.7, 1.5, 3, 6, 12, 24];
 
 /** @param {Grid} kernel */
-const isTall = (kernel) => kernel.h === 2;
+const isUpright = (kernel) => kernel.h === 2;
 
 /**
  * The mean squared error of a kernel of two weights, as a function of how far each is off: the mean
@@ -43,7 +43,7 @@ const isTall = (kernel) => kernel.h === 2;
  * @returns {Landscape}
  */
 export function landscape(x, kernel) {
-  const tall = isTall(kernel);
+  const tall = isUpright(kernel);
   const [h, w] = tall ? [x.h - 1, x.w] : [x.h, x.w - 1];
   const found = { aa: 0, ab: 0, bb: 0 };
   for (let i = 0; i < h; i++) {
@@ -303,7 +303,9 @@ function render({ model, el }) {
     const closed = () => [110, 110, 110];
     show(top.hidden, "hidden", hidden(), open ? weight : closed, { numbers: open });
     if (!open) top.hidden.marks.replaceChildren(...written(hidden(), closed, () => "?"));
-    for (const one of [top.hidden, top.found]) one.panel.style.width = isTall(yours) ? "50%" : "";
+    for (const one of [top.hidden, top.found]) {
+      one.panel.style.width = isUpright(yours) ? "50%" : "";
+    }
     const pair = (
       /** @type {Record<string, ReturnType<typeof picture>>} */ panels,
       /** @type {Grid} */ from,
@@ -326,7 +328,7 @@ function render({ model, el }) {
     const over = landscape(seen(), hidden());
     const path = pathOf(model.get("steps"));
     const end = path[path.length - 1];
-    const between = isTall(hidden()) ? "over" : "beside";
+    const between = isUpright(hidden()) ? "over" : "beside";
     const kernel = (/** @type {Weights} */ [a, b]) => `${number(a)} ${between} ${number(b)}`;
     const low = error(over, end);
     paintGround(over);

@@ -40,7 +40,7 @@ class HiddenKernelExplorer(Explorer):
     def x(self) -> Float[Tensor, "h w"]:
         """The picture that the descent sees."""
         if self.data == "stripes":
-            stripes = torch.ones(6, 8)
+            stripes = self.hidden.new_ones(6, 8)
             stripes[:, 2:6] = 0
             return stripes
         return self.noise if self.data == "noise" else self._garment(SNEAKER)
@@ -53,7 +53,7 @@ class HiddenKernelExplorer(Explorer):
     @property
     def path(self) -> Float[Tensor, "steps_and_one 2"]:
         """The two weights at the start and after each step of the descent."""
-        points = [torch.tensor([self.first, self.second])]
+        points = [self.hidden.new_tensor([self.first, self.second])]
         for _ in range(self.steps):
             weights = points[-1].requires_grad_()
             (gradient,) = torch.autograd.grad(self.error_of(weights), weights)
@@ -96,12 +96,12 @@ class HiddenKernelExplorer(Explorer):
 
     def _garment(self, number: int) -> Float[Tensor, "h w"]:
         pixels = torch.frombuffer(bytearray(self.garments), dtype=torch.uint8)
-        return pixels.reshape(-1, SIDE, SIDE)[number] / 255
+        return pixels.reshape(-1, SIDE, SIDE)[number].to(self.hidden.dtype) / 255
 
 
 def _landscape(axes: Axes, explorer: HiddenKernelExplorer) -> None:
     """Draw the error over the two weights, the path, and the hidden kernel."""
-    ticks = torch.linspace(-MOST, MOST, 61)
+    ticks = explorer.hidden.new_tensor(range(-30, 31)) * MOST / 30
     first, second = torch.meshgrid(ticks, ticks, indexing="xy")
     error = explorer.error_of(torch.stack([first, second], -1)).tolist()
     blues = colormaps["Blues"](torch.linspace(0, 0.9, len(LEVELS) - 1).tolist())

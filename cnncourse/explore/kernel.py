@@ -34,7 +34,7 @@ class KernelExplorer(Explorer):
         """The picture that is shown; set, it becomes that of the book."""
         if self.picture == "a garment":
             pixels = bytearray(self.garments[: SIDE * SIDE])
-            return torch.frombuffer(pixels, dtype=torch.uint8).reshape(SIDE, SIDE) / 255
+            return torch.frombuffer(pixels, dtype=torch.uint8).float().reshape(SIDE, SIDE) / 255
         squares = {"one white pixel": (9, 1), "a white square": (16, 8)}
         if self.picture in squares:
             return _square(*squares[self.picture])
@@ -64,7 +64,7 @@ class KernelExplorer(Explorer):
 def _square(side: int, white: int) -> Float[Tensor, "side side"]:
     """Draw a white square in the middle of a black one."""
     first = (side - white) // 2
-    picture = torch.zeros(side, side)
+    picture = torch.zeros(side, side, dtype=torch.float32)
     picture[first : first + white, first : first + white] = 1
     return picture
 

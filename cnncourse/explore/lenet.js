@@ -35,8 +35,7 @@ const BETWEEN = [190, 196, 204]; // the grey of what holds no number
 const HINTS = {
   picture:
     "draw a digit, or press “Move” and drag the picture slowly down. When does the answer change?",
-  scales:
-    "choose another activation, then larger first weights. What lets signal and error through?",
+  scales: "choose another activation, then larger first weights. What lets the signal through?",
 };
 /** @type {Record<string, string>} */
 const RECIPES = {
@@ -160,9 +159,11 @@ function recipes(model, network) {
     const nets = ofRecipe(select.value);
     epoch.max = nets.length - 1;
     epoch.value = nets.indexOf(model.get("net"));
-    training.hidden = nets.length === 1;
+    epoch.hidden = nets.length === 1;
     for (const control of fresh) control.hidden = about.epoch !== 0;
-    const right = `${Math.round(100 * about.test_accuracy)} % of the test pictures right`;
+    const right = `${
+      Math.round(100 * about.validation_accuracy)
+    } % of the validation pictures right`;
     told.textContent = about.epoch ? `${about.epoch} epochs: ${right}` : "before the first step";
     epoch.setAttribute("aria-valuetext", told.textContent);
   };
@@ -191,7 +192,7 @@ function render({ model, el }) {
       step: 0.05,
       format: (part) => `${Math.round(100 * part)} %`,
     }),
-    toggle(model, "scales", "signal and error, layer by layer"),
+    toggle(model, "scales", "signal and gradient"),
   );
 
   /** @type {Network | null} */
@@ -278,14 +279,20 @@ function framed(place) {
 }
 
 /**
- * How much of the difference between pictures a layer passes on, and what it hears of the error.
+ * How much of the difference between pictures a layer passes on, and how much it is told to change.
  * @param {ReturnType<typeof bar>[]} bars
  * @param {Scale} scale
  */
-function showScale(bars, { signal, gradient }) {
-  const parts = Object.entries({ signal, error: gradient }).map(([word, value], k) => {
-    bars[k].show((Math.log10(value) + 6) / 7); // from a millionth to ten
-    return make("span", {}, make("span", {}, `${word} ${number(value, 2)}`), bars[k].element);
+function showScale(bars, { signal, weightGradient }) {
+  const parts = [["signal", signal], ["gradient", weightGradient]].map(([word, value], k) => {
+    if (value === null) return "";
+    bars[k].show((Math.log10(Number(value)) + 5) / 6); // from a hundred-thousandth to ten
+    return make(
+      "span",
+      {},
+      make("span", {}, `${word} ${number(Number(value), 2)}`),
+      bars[k].element,
+    );
   });
   return make("span", { class: "xray-scales" }, ...parts);
 }
@@ -304,9 +311,10 @@ function inWords(shares, words) {
 function through(found) {
   const [first, last] = ["conv1", "fc3"].map((name) => found.find((scale) => scale.name === name));
   if (!first || !last) return "";
-  const [signal, error] = [last.signal / first.signal, first.gradient / last.gradient];
-  return `The signal in fc3 is ${compared(signal)} than in conv1, ` +
-    `the error in conv1 ${compared(error)} than in fc3.`;
+  const signal = compared(last.signal / first.signal);
+  const gradient = compared(Number(first.weightGradient) / Number(last.weightGradient));
+  return `The signal in fc3 is ${signal} than in conv1; ` +
+    `the gradient of conv1's weights is ${gradient} than that of fc3's.`;
 }
 
 /** @param {number} ratio */

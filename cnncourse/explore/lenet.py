@@ -90,7 +90,7 @@ class LeNetExplorer(Explorer):
 
     @property
     def layer_scales(self) -> list[LayerScale]:
-        """Signal and error of each layer, for the ten examples."""
+        """Signal and gradient of each layer, for the ten examples."""
         return layer_scales(self.model, self.examples, torch.arange(10))
 
     def still(self) -> plots.Figure:
@@ -128,7 +128,7 @@ def alter(model: nn.Sequential, activation: type[nn.Module] | None, scale: float
 def lenet(
     recipe: str = "lenet_modern_mnist", epoch: int | None = None, *, scales: bool = False
 ) -> LeNetExplorer:
-    """Look into LeNet: the maps of every layer, and how far signal and error get.
+    """Look into LeNet: the maps of every layer, and how far signal and gradient get.
 
     Parameters
     ----------
@@ -139,13 +139,13 @@ def lenet(
         After how many epochs, as in `load_trained`. At 0 a reader can choose the activation and the
         size of the first weights.
     scales : bool
-        Whether signal and error of each layer are shown at first.
+        Whether signal and gradient of each layer are shown at first.
 
     Returns
     -------
     LeNetExplorer
         Its ``x`` is the picture, ``outputs`` what each layer makes of it, ``probabilities`` the
-        answer, ``layer_scales`` the signal and the error of each layer.
+        answer, ``layer_scales`` the signal and the gradient of each layer.
 
     Examples
     --------

@@ -8,8 +8,10 @@ import {
   blurPool2dBackward,
   conv2d,
   conv2dBackward,
+  conv2dWeightBackward,
   linear,
   linearBackward,
+  linearWeightBackward,
   map,
   maxPool2d,
   maxPool2dBackward,
@@ -111,7 +113,8 @@ function unpack({ shape: [rows, bytes], values: codes }, scale, columns, bits) {
 }
 
 // Layers. A backward function gets the layer's input x, its output y and the loss's gradient with
-// respect to y, and returns the one with respect to x. `w` finds a weight of the layer.
+// respect to y, and returns the one with respect to x; where there is a weight, `weight` returns the
+// one with respect to it. `w` finds a weight of the layer.
 
 /** @typedef {(name: string) => Tensor} Weights */
 /** @typedef {(x: Tensor, layer: Layer, w: Weights) => Tensor} Forward */
@@ -119,15 +122,19 @@ function unpack({ shape: [rows, bytes], values: codes }, scale, columns, bits) {
 
 const TWO_BY_TWO = { kernel_size: [2, 2], stride: [1, 1], padding: [0, 0] };
 
-/** @type {Record<string, { forward: Forward, backward: Backward }>} */
+/** @typedef {(grad: Tensor, x: Tensor, layer: Layer, w: Weights) => Tensor} WeightBackward */
+
+/** @type {Record<string, { forward: Forward, backward: Backward, weight?: WeightBackward }>} */
 const LAYERS = {
   Conv2d: {
     forward: (x, layer, w) => conv2d(x, w("weight"), w("bias"), layer),
     backward: (grad, x, _, layer, w) => conv2dBackward(x, w("weight"), grad, layer),
+    weight: (grad, x, layer, w) => conv2dWeightBackward(x, w("weight"), grad, layer),
   },
   Linear: {
     forward: (x, _, w) => linear(x, w("weight"), w("bias")),
     backward: (grad, x, _, __, w) => linearBackward(x, w("weight"), grad),
+    weight: (grad, x) => linearWeightBackward(x, grad),
   },
   ReLU: elementwise((x) => Math.max(0, x), (y) => (y > 0 ? 1 : 0)),
   Sigmoid: elementwise((x) => 1 / (1 + Math.exp(-x)), (y) => y * (1 - y)),
@@ -244,7 +251,8 @@ function of(weights, layer) {
 
 /**
  * Return the scales that `layer_scales` of cnncourse.lenet has, for a batch of pictures: of every
- * layer's output, of the part of it that tells pictures apart, and of the mean loss's gradient.
+ * layer's output, of the part of it that tells pictures apart, and of the mean loss's gradient with
+ * respect to the output, and to the weight of a convolution or a dense layer.
  * @param {Network} network
  * @param {Tensor[]} images
  * @param {number[]} labels
@@ -252,17 +260,33 @@ function of(weights, layer) {
 export function scales(network, images, labels) {
   const outputs = images.map((image) => forward(network, image));
   const gradients = outputs.map((output, n) => backward(network, output, labels[n]));
-  return network.layers.map(({ name }, k) => {
+  return network.layers.map((layer, k) => {
+    const { weight } = LAYERS[layer.type];
+    const before = outputs.map((output, n) => k ? output[k - 1] : images[n]);
+    const w = of(network.weights, layer);
+    const parts = weight && before.map((x, n) => weight(gradients[n][k], x, layer, w).values);
     const batch = inOne(outputs.map((output) => output[k].values));
     const size = batch.length / images.length;
     const units = new Float64Array(size).map((_, unit) => spread(batch, unit, size));
     return {
-      name,
+      name: layer.name,
       activation: spread(batch),
       signal: rootMeanSquare(units),
       gradient: spread(inOne(gradients.map((grad) => grad[k].values))) / images.length,
+      weightGradient: parts ? spread(mean(parts)) : null,
     };
   });
+}
+
+/**
+ * @param {Float32Array[]} parts
+ */
+function mean(parts) {
+  const sum = new Float32Array(parts[0].length);
+  for (const part of parts) {
+    for (let k = 0; k < sum.length; k++) sum[k] += part[k];
+  }
+  return sum.map((value) => value / parts.length);
 }
 
 /**

@@ -187,7 +187,8 @@ const fixed = (/** @type {number} */ value) => number(Math.round(value * 100) / 
 function render({ model, el }) {
   const { stage, controls, say } = frame({ model, el }, {
     title: "Which outputs read which inputs",
-    hint: "switch training mode off. A spot of x is changed; frames show which outputs moved.",
+    hint:
+      "one spot of x is changed, and frames mark the outputs that move. Which still do if you switch training mode off?",
     keys: KEYS,
   });
   const [input, output] = [picture("Before: x"), picture("After: y")];
@@ -238,7 +239,10 @@ function render({ model, el }) {
     const shared = distances.flatMap((_, k) => meanOf(norm, k) === meanOf(norm, tile) ? [k] : []);
     paintTiles(input, changed, n, 4);
     paintTiles(output, y, n, 3);
-    input.marks.replaceChildren(...frames(remembers ? [] : shared, "shared"), ...frames([tile]));
+    input.marks.replaceChildren(
+      ...frames(remembers ? [] : shared, "explorer-shared"),
+      ...frames([tile]),
+    );
     output.marks.replaceChildren(...frames(moved));
     const [old, used] = [sharing(changed, norm, tile), sharing(y, norm, tile)].map(statistics);
     before.show(WHOSE[norm], sharing(changed, norm, tile), old);
@@ -253,7 +257,7 @@ function render({ model, el }) {
       ? `Running mean ${fixed(remembered[c].mean)}, running std ${
         fixed(Math.sqrt(remembered[c].variance))
       }.`
-      : `${old.count} numbers share one mean.`;
+      : `${old.count} numbers share one mean${shared.length > 1 ? " (dashed frames)" : ""}.`;
     say(
       `${norm[0].toUpperCase()}${norm.slice(1)} normalization, ` +
         `${training ? "training" : "evaluation"}; changed: ${ORDER[p]} picture, ${
@@ -289,15 +293,13 @@ function paintTiles({ paint }, values, n, most) {
 /**
  * A frame around each of some tiles.
  * @param {number[]} tiles
- * @param {string} [kind]
+ * @param {string} [name] of the class, written out: a page drops rules that no script names
  */
-function frames(tiles, kind = "window") {
+function frames(tiles, name = "explorer-window") {
   return tiles.flatMap((tile) => {
     const [y, x] = [Math.floor(tile / CHANNELS), tile % CHANNELS].map((k) => k * (SIDE + 1));
     const place = { x: x + 0.5, y: y + 0.5, width: SIDE - 1, height: SIDE - 1 };
-    return ["explorer-window-out", `explorer-${kind}`].map((name) =>
-      draw("rect", { ...place, class: name })
-    );
+    return ["explorer-window-out", name].map((kind) => draw("rect", { ...place, class: kind }));
   });
 }
 

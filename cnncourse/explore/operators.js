@@ -160,6 +160,26 @@ export function conv2dBackward(x, weight, grad, convolution) {
 }
 
 /**
+ * The gradient with respect to the weight: each weight meets a pixel of every window.
+ * @param {Tensor} x
+ * @param {Tensor} weight
+ * @param {Tensor} grad of the output
+ * @param {Convolution} convolution
+ */
+export function conv2dWeightBackward(x, weight, grad, convolution) {
+  const { padding, dilation, padding_mode: mode } = convolution;
+  const padded = pad(x, padding, padding, mode);
+  const places = windowOf(padded.shape, weight.shape, dilation);
+  const gradWeight = zeros(weight.shape);
+  const [n, from, to] = [places.length, padded.values, gradWeight.values];
+  eachWindow(padded.shape, weight.shape, grad.shape, convolution, (output, corner, channel) => {
+    const delta = grad.values[output];
+    for (let k = 0; k < n; k++) to[channel * n + k] += from[corner + places[k]] * delta;
+  });
+  return gradWeight;
+}
+
+/**
  * @param {number} n
  * @param {number} k
  * @param {number} stride
@@ -335,6 +355,18 @@ export function linearBackward(x, { shape: [o, n], values: weight }, { values: g
     for (let i = 0; i < n; i++) gradX.values[i] += weight[k * n + i] * grad[k];
   }
   return gradX;
+}
+
+/**
+ * @param {Tensor} x
+ * @param {Tensor} grad
+ */
+export function linearWeightBackward({ values: x }, { values: grad }) {
+  const gradWeight = zeros([grad.length, x.length]);
+  for (let k = 0; k < grad.length; k++) {
+    for (let i = 0; i < x.length; i++) gradWeight.values[k * x.length + i] = grad[k] * x[i];
+  }
+  return gradWeight;
 }
 
 /**

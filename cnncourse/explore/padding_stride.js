@@ -94,9 +94,10 @@ function render({ model, el }) {
     const { out, seen, used, next } = windows(axis);
     const end = Math.max(n + p, next[next.length - 1] + 1);
     const cell = Math.min(32, (width - LEFT) / (end + p));
-    const line = clamp(300 / (out + 1), 9, Math.max(9, Math.min(20, cell)));
+    const line = clamp(300 / (out + 1), 9, 20);
     const x = (/** @type {number} */ pixel) => LEFT + (pixel + p) * cell;
-    const top = cell + 8;
+    const head = cell > 17 ? 0 : 16; // small pixels have their numbers above
+    const top = head + cell + 8;
     const y = (/** @type {number} */ t) => top + t * line;
     const bottom = y(out + 1) + 6;
     const every = Math.ceil(14 / line);
@@ -106,7 +107,7 @@ function render({ model, el }) {
     ) => draw("text", { "dominant-baseline": "central", ...place }, String(words));
 
     svg.replaceChildren(
-      text("pixel", { x: 0, y: cell / 2 }),
+      text("pixel", { x: 0, y: Math.max(cell, head) / 2 }),
       ...Array.from({ length: n + 2 * p }, (_, place) => pixel(place - p)).flat(),
       ...seen.flatMap((window, t) => row(window, t, false)),
       ...row(next, out, true),
@@ -114,6 +115,7 @@ function render({ model, el }) {
       ...used.map((count, pixel) =>
         text(count, {
           ...middle(pixel, bottom + 9),
+          style: `font-size: ${Math.min(13, cell + 2)}px`,
           "font-weight": count ? "normal" : "bold",
         })
       ),
@@ -126,20 +128,20 @@ function render({ model, el }) {
     function pixel(/** @type {number} */ place) {
       const [left, size] = [x(place) + 1, cell - 2];
       const inside = place >= 0 && place < n;
-      const named = inside && (cell > 17 || place % 5 === 0);
-      const box = { x: left, y: 1, width: size, height: size };
+      const named = inside && (!head || place % 5 === 0);
+      const box = { x: left, y: head + 1, width: size, height: size };
       const unseen = inside && !used[place];
       const strokes = [0.33, 0.67, 1, 1.33, 1.67].map((part) => {
         const [low, high] = [Math.max(0, part - 1) * size, Math.min(1, part) * size];
-        return `M${left + low} ${1 + high}L${left + high} ${1 + low}`;
+        return `M${left + low} ${head + 1 + high}L${left + high} ${head + 1 + low}`;
       });
       return [
         draw("rect", { ...box, class: inside ? "explorer-pixel" : "explorer-padding" }),
         ...(unseen ? [draw("path", { d: strokes.join(""), class: "explorer-unseen" })] : []),
         ...(named
           ? [text(place, {
-            ...middle(place, cell / 2),
-            ...(unseen ? { "font-weight": "bold", class: "explorer-halo" } : {}),
+            ...middle(place, (head || cell) / 2),
+            ...(unseen && !head ? { "font-weight": "bold", class: "explorer-halo" } : {}),
           })]
           : []),
       ];
@@ -150,7 +152,8 @@ function render({ model, el }) {
       /** @type {boolean} */ ghost,
     ) {
       const level = y(t) + line / 2;
-      const name = ghost ? "no room" : t % every ? "" : `window ${t}`;
+      const named = t % every === 0 && t + every <= out;
+      const name = ghost ? "no room" : named ? `window ${t}` : "";
       const ends = [x(window[0]) + cell / 2, x(window[window.length - 1]) + cell / 2];
       const bar = draw("path", {
         d: `M${ends[0]} ${level}L${ends[1]} ${level}`,

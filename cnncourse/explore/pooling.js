@@ -190,7 +190,7 @@ function render({ model, el }) {
     "p",
     { class: "explorer-legend" },
     "Change: the distance to the map before the move, as a share of its norm. ",
-    "Contrast: how much of the picture’s light and dark is left.",
+    "Contrast: the spread of its numbers, as a share of that of the picture.",
   );
   stage.append(
     seen.element,
@@ -230,7 +230,7 @@ function render({ model, el }) {
     choice(model, "picture", "Picture", { given: "a feature map" }),
     slider(model, "right", "To the right", { format: number }),
     slider(model, "down", "Down", { format: number }),
-    slider(model, "layers", "Layers"),
+    slider(model, "layers", "Pooling layers"),
   );
 
   const show = () => {

@@ -108,12 +108,12 @@ def pattern(name: str) -> Float[Tensor, "32 32"]:
     return (1 + torch.cos(pi * ((i - middle) ** 2 + (j - middle) ** 2) / SIDE)) / 2
 
 
-def edges_of_a_dress() -> Float[Tensor, "28 28"]:
-    """Return a feature map: where a dress becomes darker from left to right."""
+def edges_of_a_dress() -> Float[Tensor, "32 32"]:
+    """Return a feature map: where a dress becomes darker from left to right, black around it."""
     garments = bytearray(PACKAGE.joinpath("explore/data/garments.bin").read_bytes())
     dress = torch.frombuffer(garments, dtype=torch.uint8).view(10, 28, 28)[3].float()
     sobel = torch.tensor([[1.0, 0.0, -1.0], [2.0, 0.0, -2.0], [1.0, 0.0, -1.0]])
-    edges = F.conv2d(dress[None, None], sobel[None, None], padding=1).relu()[0, 0]
+    edges = F.conv2d(dress[None, None], sobel[None, None], padding=3).relu()[0, 0]
     return edges / edges.max()
 
 

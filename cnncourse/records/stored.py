@@ -150,8 +150,9 @@ def _in_words(name: str, layer: nn.Module) -> dict[str, Any]:
     """Describe a layer; a size that both axes share is written twice."""
     if type(layer) not in WORDS:
         raise TypeError(f"`model` must have layers that a page knows, got {layer} as {name}")
-    words = {word: getattr(layer, word) for word in WORDS[type(layer)]}
-    sizes = {
-        word: (words[word],) * 2 for word in PAIRS & words.keys() if isinstance(words[word], int)
-    }
-    return {"name": name, "type": type(layer).__name__, **words, **sizes}
+    words = {word: _twice(word, getattr(layer, word)) for word in WORDS[type(layer)]}
+    return {"name": name, "type": type(layer).__name__, **words}
+
+
+def _twice(word: str, value: object) -> object:
+    return (value, value) if word in PAIRS and isinstance(value, int) else value

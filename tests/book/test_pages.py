@@ -316,7 +316,7 @@ def test_question_is_a_form_whose_key_no_reader_sees(chapter: Tag) -> None:
     assert shape.label.text.strip() == "Your guess, such as 2 x 3"
     assert shape.template["data-answer"] == "4 × 4"
     assert shape.template.p["data-key"] == "5 × 5"
-    assert shape.template.code.text == "padding"
+    assert shape.template.code.decode_contents() == "padding"
     assert [one["value"] for one in choice.select("[type=radio]")] == [
         "nine < ten",
         "the matrix of windows",

@@ -79,6 +79,8 @@ def test_text_before_the_next_question_stays_and_a_second_output_waits(
         name = explorer.get_attribute("id")
         visit.page.evaluate(f"location.hash = '{name}?row=1'")
         visit.page.wait_for_function(f"!document.querySelector('#{name}{FOLDED}')")
+        visit.page.reload(wait_until="load")  # now the address leads there from the start
+        assert explorer.count() == 0
 
 
 def test_right_answer_opens(page: Page) -> None:
@@ -148,7 +150,7 @@ def test_list_is_read_as_people_write_it(page: Page, given: str) -> None:
         ("−6", "", "-6", "That is right."),
         ("13", "", "13 pixels", "That is right."),
         ("8", "1", "7", "You said 7; it is 8. That is near."),
-        ("8", "1", "5", "You said 5; it is 8."),
+        ("8", "1", "5", "You said 5; it is 8. This is measured."),
     ],
 )
 def test_guesses_are_read_and_compared(

@@ -11,6 +11,7 @@ import pytest
 from fontTools.ttLib import TTFont
 from playwright.sync_api import Browser, Page
 
+from cnncourse.explore.modules import rules
 from tests.book.guards import files_of, wait_for_theme, weight
 from tests.book.test_site import FIRST
 from tests.book.visits import LANDING, NOTEBOOKS, SITE, damage, visiting
@@ -137,6 +138,12 @@ def theme_styles() -> str:
 @pytest.mark.parametrize(("name", "width"), [(LANDING, 1280), (NOTEBOOKS[0], 390)])
 def test_cut_styles_change_no_element(browser: Browser, name: str, width: int) -> None:
     assert differences(browser, name, width, theme_styles())[:2] == []
+
+
+def test_styles_of_explorers_stay_whole() -> None:
+    written = {file.stem: file.read_text("utf-8") for file in SITE.glob("_static/explorers/*.css")}
+    assert {"explore", "pooling"} <= written.keys()
+    assert written == {name: rules(name) for name in written}
 
 
 def test_a_rule_cut_by_mistake_is_seen(browser: Browser) -> None:

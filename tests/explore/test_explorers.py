@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+import torch
 
 from cnncourse import explore
 from cnncourse.explore.explorer import Explorer
@@ -92,3 +93,12 @@ def test_nonsense_in_the_address_changes_nothing(opened, name) -> None:
     plain = opened(built(name))
     assert stage.said() == plain.said()
     assert stage.errors == plain.errors == []
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_explorer_does_not_mind_another_default_dtype(name) -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert built(name).still()
+    finally:
+        torch.set_default_dtype(torch.float32)

@@ -157,7 +157,7 @@ def test_another_network_is_fetched_when_it_is_chosen(opened) -> None:
     stage.page.get_by_label("Training").press("ArrowLeft")
     stage.wait_for_words(said_of(explore.lenet("lenet_sigmoid", 5)))
     about = read_about(KEPT / path_of("lenet/lenet_sigmoid", 5))
-    share = f"{100 * about['test_accuracy']:.0f} % of the test pictures right"
+    share = f"{100 * about['validation_accuracy']:.0f} % of the validation pictures right"
     assert stage.page.get_by_text(f"5 epochs: {share}").is_visible()
     stage.wait_for_state(net="lenet_sigmoid_epoch_5")
     assert stage.errors == []
@@ -169,16 +169,17 @@ def test_scales_of_the_page_are_those_of_the_package(opened, activation) -> None
     explorer.activation = activation
     stage = opened(explorer)
     found = {scale.name: scale for scale in explorer.layer_scales}
-    signal = found["conv1"].signal / found["fc3"].signal
-    error = found["fc3"].gradient / found["conv1"].gradient
+    signal = found["fc3"].signal / found["conv1"].signal
+    gradient = found["conv1"].weight_gradient / found["fc3"].weight_gradient
     stage.wait_for_words(
-        f"The signal in fc3 is {rounded(signal)} times smaller than in conv1, "
-        f"the error in conv1 {rounded(error)} times smaller than in fc3."
+        f"The signal in fc3 is {compared(signal)} than in conv1; "
+        f"the gradient of conv1's weights is {compared(gradient)} than that of fc3's."
     )
 
 
-def rounded(value: float) -> str:
-    return f"{float(f'{value:.2g}'):g}"
+def compared(ratio: float) -> str:
+    larger, word = (1 / ratio, "smaller") if ratio < 1 else (ratio, "larger")
+    return f"{float(f'{larger:.2g}'):g} times {word}"
 
 
 def test_names_of_the_page_are_those_of_the_data(modules: Modules) -> None:

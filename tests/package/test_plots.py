@@ -256,6 +256,13 @@ def test_cone_takes_the_unit_that_is_asked_for() -> None:
     assert [colour[0] < 0.5 for colour in pixels.get_facecolors()] == [True] * 3 + [False] * 4
 
 
+def test_cone_leaves_out_what_a_dilation_skips() -> None:
+    units, _ = plots.cone([(2, 1, 3), (2, 1)], torch.ones(7), unit=0).axes
+    pixels = units.collections[-1]
+    filled = [colour[0] < 0.5 for colour in pixels.get_facecolors()]
+    assert filled == [True, True, False, True, True, False, False]  # 0 and 3, 1 and 4
+
+
 def test_image_grid_draws_each_image_where_it_belongs() -> None:
     figure = plots.image_grid(PICTURES, list("abcde"), columns=3)
     assert [axes.get_title() for axes in figure.axes] == list("abcde")

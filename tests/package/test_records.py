@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from cnncourse.datasets import Split, load_fashion_mnist, load_mnist
 from cnncourse.invariance import permute_pixels
-from cnncourse.lenet import LeNet
+from cnncourse.lenet import LeNet, mlp
 from cnncourse.records import (
     Record,
     load_record,
@@ -301,6 +301,7 @@ def test_packed_numbers_are_those_of_plain_rounding(bits: int) -> None:
     weight[3] = 0
     codes, scale = pack(weight, bits)
     assert codes.shape == (7, -(-61 * bits // 8))
+    assert scale[3] == 1  # a row of zeros is not divided by zero
     found = unpack(codes, scale, 61, bits)
     largest = 2 ** (bits - 1) - 1
     for row, stored in zip(weight.tolist(), found.tolist(), strict=True):
@@ -324,13 +325,27 @@ def test_a_saved_network_is_the_one_that_is_loaded_and_always_the_same_bytes(tmp
         save_network(model, {"test_accuracy": 0.5}, file)
     assert files[0].read_bytes() == files[1].read_bytes()
     assert read_about(files[0])["test_accuracy"] == 0.5
-    loaded = set_weights(LeNet(), load_file(files[0])).state_dict()
+    stored = load_file(files[0])
+    assert stored["fc1.weight"].shape == (120, 400)  # a byte a weight
+    assert stored["fc1.weight"].dtype == torch.uint8
+    assert stored["fc3.weight"].dtype == stored["conv2.weight"].dtype == torch.float16
+    loaded = set_weights(LeNet(), stored).state_dict()
     again = set_weights(LeNet(), shrink(model)).state_dict()
     for name, value in model.state_dict().items():
         assert torch.equal(loaded[name], again[name])
         # Half a step of a row of 8 bits, or of half precision.
         assert (loaded[name] - value).abs().max() <= 0.51 * value.abs().max() / 127
     assert torch.equal(loaded["conv1.weight"], model.conv1.weight.half().float())
+
+
+def test_a_perceptron_gets_fewer_bits_so_that_its_file_is_small(tmp_path) -> None:
+    model = mlp()
+    save_network(model, {}, tmp_path / "network")
+    assert read_about(tmp_path / "network")["bits"] == 5
+    assert (tmp_path / "network").stat().st_size < 150_000
+    loaded = set_weights(mlp(), load_file(tmp_path / "network"))
+    step = model[1].weight.abs().amax(1, keepdim=True) / 15
+    assert ((loaded[1].weight - model[1].weight).abs() <= 0.501 * step).all()
 
 
 def test_describe_names_a_layer_that_no_page_knows() -> None:

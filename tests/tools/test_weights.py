@@ -71,6 +71,22 @@ def test_keep_says_what_a_network_reached_before_and_after(kept: Path) -> None:
     assert (about["record"], about["recipe"], about["seed"]) == ("shift", "dense", 0)
 
 
+class Right(torch.nn.Module):
+    """Knows every answer of the tiny splits."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.eye(10)[torch.arange(len(x)) % 10]
+
+
+def test_accuracies_after_storage_are_those_of_the_rounded_weights(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(weights, "rounded", lambda model: Right())
+    seed_everything(0)
+    weights.write(shift.build(SHORT), {}, tiny(), tmp_path / "network")
+    about = read_about(tmp_path / "network")
+    assert about["test_accuracy"] == about["validation_accuracy"] == 1
+    assert max(about["trained_test_accuracy"], about["trained_validation_accuracy"]) < 0.5
+
+
 def test_main_names_a_network_that_nothing_keeps(capsys) -> None:
     assert weights.main(["lenet/he"]) == 2
     assert "lenet/he" in capsys.readouterr().err

@@ -28,8 +28,8 @@ from tools.predictions import Prediction, read, split
 TITLE = "Predict"
 LABELS = {" × ": "Your guess, such as 2 x 3", ", ": "Your guess, such as 2, 3"}
 FIELD = (
-    '<label>{label} <input type="text" name="guess" autocomplete="off" spellcheck="false" size="12"'
-    ' aria-describedby="{ask}"{mode}></label>'
+    '<label>{label} <input type="text" name="guess" autocomplete="off" spellcheck="false"'
+    ' size="{size}" aria-describedby="{ask}"{mode}></label>'
 )
 CHOICE = '<label class="option"><input type="radio" name="guess" value="{key}"> {text}</label>'
 END = """<div class="buttons"><button type="submit" class="sd-btn">Check</button>
@@ -86,7 +86,8 @@ def written(prediction: Prediction, ask: str) -> str:
     labels = [label for mark, label in LABELS.items() if mark in prediction.answer]
     isolated = not labels and not prediction.answer.startswith(("-", "−"))
     mode = ' inputmode="decimal"' if isolated else ""  # such a keyboard has no letter and no minus
-    return FIELD.format(label=(*labels, "Your guess")[0], ask=ask, mode=mode)
+    size = 24 if labels else 8
+    return FIELD.format(label=(*labels, "Your guess")[0], ask=ask, mode=mode, size=size)
 
 
 def key(prediction: Prediction) -> Iterator[str]:

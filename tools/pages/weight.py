@@ -24,7 +24,8 @@ ICON = re.compile("[\ue000-\uf8ff]")
 ESCAPED_ICON = re.compile(r'"\\([ef][0-9a-f]{3})"')
 # What the theme and the extensions load on every page, and no page uses.
 UNUSED_SCRIPTS = ("design-tabs.js", "sphinx_highlight.js")
-OWN_STYLES = "custom.css"  # `make book` copies it once more: it stays as it is
+# `make book` copies the first once more; in the others a script puts names of classes together.
+OWN_STYLES = ("custom.css", "explorers/*.css")
 
 
 def drop_unused_scripts(
@@ -64,7 +65,7 @@ def cut_styles(static: Path, known: set[str]) -> set[str]:
     icons = set()
     for file in static.rglob("*.css"):
         styles = file.read_text(encoding="utf-8")
-        if file.name != OWN_STYLES:
+        if not any(file.match(own) for own in OWN_STYLES):
             styles = ICON_FACE.sub(point_to_cut_font, cut_rules(styles, known))
             file.write_text(styles, encoding="utf-8")
         icons |= set(ICON.findall(styles))
