@@ -21,7 +21,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -159,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)
     splits, theirs = pictures(), textbook.fashion_mnist(d2l, BATCH)
     ways = {
-        **{name: partial(by_fit, *splits, on) for name, on in SWITCHES.items()},
+        **{name: lambda on=on: by_fit(*splits, on) for name, on in SWITCHES.items()},
         "a loop over torch's DataLoader": lambda: by_loader(*splits),
         "d2l.Trainer": lambda: by_d2l(d2l, theirs),
     }
