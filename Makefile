@@ -15,7 +15,7 @@ EXPERIMENTS ?=
 SINCE ?=
 START := $(shell date +%s)
 
-.PHONY: help book lint check test test-grading test-training test-colab lab notebooks claims exercises mutants record bench lock repository clean
+.PHONY: help book epub lint check test test-grading test-training test-colab lab notebooks claims exercises mutants record bench lock repository clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ book: $(VENV)/ready ## build the site into _build/html
 	@# Sphinx copies these only when a page changed.
 	cp -R book/_static/. _build/html/_static/
 	@echo "The book is ready. Open $(CURDIR)/$(SITE)"
+
+epub: $(VENV)/ready ## the book as one file for an e-reader, _build/epub/cnncourse.epub
+	$(BIN)/jupyter-book build . --builder custom --custom-builder epub
 
 lint: $(VENV)/ready ## ruff, codespell, and deno for the explorers' scripts
 	$(BIN)/ruff check .

@@ -143,17 +143,22 @@
     writeAddress(box, model, state);
   }
 
+  const started = new Set();
+  function start(box) {
+    near.unobserve(box);
+    if (!started.has(box)) mount(box).catch(error => console.error(error));
+    started.add(box);
+  }
+
   const near = new IntersectionObserver(entries => {
-    for (const { isIntersecting, target } of entries) {
-      if (!isIntersecting) continue;
-      near.unobserve(target);
-      mount(target).catch(error => console.error(error));
-    }
+    entries.filter(({ isIntersecting }) => isIntersecting).forEach(({ target }) => start(target));
   }, { rootMargin: "600px" });
 
   const goTo = () => {
     const box = [...document.querySelectorAll(".explorer")].find(one => location.hash.includes("?") && asked(one));
-    box?.scrollIntoView();
+    if (!box) return;
+    box.scrollIntoView();
+    start(box); // what stands above may still fold, and lead away from it
   };
   document.querySelectorAll(".explorer").forEach(box => near.observe(box));
   addEventListener("hashchange", goTo);

@@ -7,6 +7,7 @@ no Python. `cnncourse.explore.explorer` tells how one is made.
 from cnncourse.explore.backprop import backprop
 from cnncourse.explore.channels import channels
 from cnncourse.explore.hidden_kernel import hidden_kernel
+from cnncourse.explore.invariance import invariance
 from cnncourse.explore.kernel import kernel
 from cnncourse.explore.lenet import lenet
 from cnncourse.explore.normalization import normalization
@@ -19,6 +20,7 @@ __all__ = [
     "backprop",
     "channels",
     "hidden_kernel",
+    "invariance",
     "kernel",
     "lenet",
     "normalization",

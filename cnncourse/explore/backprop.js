@@ -310,13 +310,12 @@ function render({ model, el }) {
     const windows = met.length === 1 ? "1 window" : `${met.length} windows`;
     if (isOutput) {
       const turn = met.find(({ u, v }) => u >= 0 && v >= 0) ?? met[0];
+      const mine = d(turn);
       const [to, from] = [`pixel (${turn.u}, ${turn.v})`, `weight (${turn.a}, ${turn.b})`];
       say(
-        `Output ${place} has δ = ${d(turn)}. Each pixel of its window receives ${
-          d(turn)
-        } times its weight, each weight ${d(turn)} times its pixel: ${to} ${d(turn)} × ${
+        `Output ${place} has δ = ${mine}. Each pixel of its window receives ${mine} times its weight, and each weight ${mine} times its pixel: ${to} receives ${mine} × ${
           weight(turn)
-        }, ${from} ${d(turn)} × ${pixel(turn)}.`,
+        }, ${from} ${mine} × ${pixel(turn)}.`,
       );
     } else if (kind === "a weight") {
       const sum = number(value(weights, row, column));

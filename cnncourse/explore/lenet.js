@@ -35,7 +35,7 @@ const BETWEEN = [190, 196, 204]; // the grey of what holds no number
 const HINTS = {
   picture:
     "draw a digit, or press “Move” and drag the picture slowly down. When does the answer change?",
-  scales: "choose another activation, then larger first weights. What lets the signal through?",
+  scales: "drag “Training” to the right. After how many epochs does the signal reach fc3?",
 };
 /** @type {Record<string, string>} */
 const RECIPES = {

@@ -112,7 +112,7 @@ def edges_of_a_dress() -> Float[Tensor, "32 32"]:
     """Return a feature map: where a dress becomes darker from left to right, black around it."""
     garments = bytearray(PACKAGE.joinpath("explore/data/garments.bin").read_bytes())
     dress = torch.frombuffer(garments, dtype=torch.uint8).view(10, 28, 28)[3].float()
-    sobel = torch.tensor([[1.0, 0.0, -1.0], [2.0, 0.0, -2.0], [1.0, 0.0, -1.0]])
+    sobel = dress.new_tensor([[1, 0, -1], [2, 0, -2], [1, 0, -1]])
     edges = F.conv2d(dress[None, None], sobel[None, None], padding=3).relu()[0, 0]
     return edges / edges.max()
 

@@ -52,6 +52,7 @@ def test_every_module_of_operators_is_listed() -> None:
         "datasets",
         "plots",
         "checks",
+        "explore",
         "records",
         "tables",
         "tabular",

@@ -64,7 +64,7 @@ def test_python_gives_the_gradients_of_what_is_shown(layer) -> None:
 def test_keyboard_points_at_a_pixel_and_at_one_that_receives_nothing(opened) -> None:
     stage = opened(explore.backprop())
     assert stage.said().startswith("Output (0, 1) has δ = 2.")
-    assert stage.said().endswith("pixel (0, 2) 2 × 1, weight (0, 0) 2 × 1.")
+    assert stage.said().endswith("pixel (0, 2) receives 2 × 1, weight (0, 0) 2 × 1.")
     stage.page.get_by_label("Point at").select_option("a pixel")
     pixels = stage.page.get_by_label("gradient of x: arrow")
     for key in ("ArrowDown", "ArrowDown", "ArrowRight"):

@@ -108,6 +108,12 @@ def test_descent_can_be_watched_and_stopped(opened) -> None:
     assert 2 < int(stage.state()["steps"]) < 300
 
 
+def test_link_to_a_state_leads_to_the_top_of_the_explorer(opened) -> None:
+    stage = opened(explore.hidden_kernel(), "data=noise&revealed=true", phone=True)
+    assert stage.said()
+    assert abs(stage.page.locator(".explorer-box").bounding_box()["y"]) < 60
+
+
 def test_too_long_steps_are_named(opened) -> None:
     stage = opened(explore.hidden_kernel(), "rate=1.25&steps=30")
     stage.wait_for_words("The steps are too long: the error grows.")

@@ -22,6 +22,7 @@ CELLS = [
     "from cnncourse import explore\nexplorer = explore.kernel()\nexplorer",
     "print('python has', explorer.kernel.tolist(), explorer.y[0, 0].item())",
     "explorer.kernel = 2 * explorer.kernel",
+    "explore.lenet()",
 ]
 
 
@@ -73,3 +74,6 @@ def test_value_reaches_python_and_back(browser: Browser, tmp_path) -> None:
         page.get_by_text("python has [[0.5, 1.0], [2.0, 3.0]] 19.0").wait_for()
         run_next(page)
         expect(weight).to_have_text("1", timeout=PATIENCE)
+        run_next(page)
+        page.get_by_label("Network").select_option("clothes, sigmoid")  # Python sends its file
+        page.locator(".explorer-said", has_text="LeNet answers dress").wait_for()

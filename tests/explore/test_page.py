@@ -46,6 +46,13 @@ def test_link_to_a_state_leads_to_its_explorer_and_leaves_the_other_alone(page, 
     page.locator("#explore-kernel .explorer-said", has_text="Row 0, column 0").wait_for()
 
 
+def test_link_mounts_its_explorer_where_the_page_folds_and_leads_away_from_it(page, tmp_path):
+    page_of_two(tmp_path)
+    page.add_init_script("Element.prototype.scrollIntoView = () => {};")
+    page.goto((tmp_path / "index.html").as_uri() + "#explore-kernel-2?row=1&column=1")
+    page.locator("#explore-kernel-2 .explorer-said", has_text="Row 1, column 1").wait_for()
+
+
 def test_a_changed_link_changes_an_explorer_that_is_there(page, tmp_path):
     page_of_two(tmp_path)
     page.goto((tmp_path / "index.html").as_uri() + "#explore-kernel?turned=true")

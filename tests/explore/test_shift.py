@@ -44,7 +44,7 @@ def test_page_lays_digits_on_the_canvas_and_moves_them_as_the_package_does(modul
 def test_page_gives_the_scores_of_torch_wherever_the_digit_is(modules: Modules, name) -> None:
     explorer = explore.shift()
     modules.call("network", "spread", [0])  # loads the module
-    modules.call("shift", "highest", [0])
+    modules.call("shift", "told", 8, {})
     pixels = list(explorer.digits[8 * 784 : 9 * 784])
     text = base64.b64encode(getattr(explorer, name)).decode()
     found = torch.tensor(modules.page.evaluate(READ, [text, pixels, CORNERS, name]))
@@ -53,20 +53,11 @@ def test_page_gives_the_scores_of_torch_wherever_the_digit_is(modules: Modules, 
         torch.testing.assert_close(found, load_trained("shift", name)(moved), atol=1e-4, rtol=0)
 
 
-def test_places_are_all_places_from_the_middle_outwards(modules: Modules) -> None:
-    found = [tuple(place) for place in modules.call("shift", "places")]
-    assert found[0] == (0, 0)
-    assert sorted(found) == [(i, j) for i in range(-7, 8) for j in range(-7, 8)]
-    reach = [max(map(abs, place)) for place in found]
-    assert reach == sorted(reach)
-
-
 def test_words_name_who_is_right_and_what_the_others_say(modules: Modules) -> None:
     answers = {"circular": 8, "max_pool": 3}
     told = modules.call("shift", "told", 8, answers)
     assert told == "Right: circular. Wrong: max-pool says 3."
     assert modules.call("shift", "told", 8, {"zeros": 8}) == "All seven read 8."
-    assert modules.call("shift", "highest", [1, 3, 3]) == 1
 
 
 def said_of(explorer) -> str:

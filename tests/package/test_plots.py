@@ -54,6 +54,7 @@ EVERY = {
     "sampled": lambda: plots.sampled({"one": torch.sin, "two": torch.cos}, pixels=8, step=2),
     "two_orders": lambda: plots.two_orders({"a": (PICTURES[0, 0], PICTURES[1, 0])}),
     "picture_and_maps": lambda: plots.picture_and_maps(PICTURES[0, 0], {"a": PICTURES[1, 0, :2]}),
+    "layer_maps": lambda: plots.layer_maps(PICTURES[0, 0], {"conv": PICTURES[:, 0]}),
     "window_rows": lambda: plots.window_rows(8, kernel_size=3, stride=2, padding=1),
     "usage_maps": lambda: plots.usage_maps({"a": usage_count(5, 3, stride=2, padding=1)}),
     "layer_prices": lambda: plots.layer_prices({"full": FULL, "groups": HALVES}, (4, 5, 6)),
@@ -366,6 +367,26 @@ def test_picture_and_maps_refuse_wrong_input(as_installed) -> None:
         plots.picture_and_maps(torch.eye(3)[None], {"a": torch.eye(3)})
     with pytest.raises(ValueError, match=r"`a` must have shape \(h, w\), got \(3, 0\)"):
         plots.picture_and_maps(torch.eye(3), {"a": torch.zeros(3, 0)})
+
+
+def test_layer_maps_stand_in_a_row_in_pixels_of_one_size() -> None:
+    maps = {"a": torch.arange(-4.0, 8).reshape(2, 2, 3), "b": torch.ones(1, 1, 3)}
+    picture, a, b = plots.layer_maps(torch.eye(3), maps).axes
+    assert picture.images[0].get_clim() == (0, 1)
+    row = a.images[0].get_array().filled(torch.nan)
+    assert row[:, :3].tolist() == maps["a"][0].tolist()
+    assert row[:, 4:].tolist() == maps["a"][1].tolist()
+    assert row.shape == (2, 7)
+    assert a.images[0].norm.vmax == -a.images[0].norm.vmin == 7
+    assert b.images[0].norm.vmax == 1
+    assert a.get_xlim() == b.get_xlim() == (-0.5, 6.5)
+
+
+def test_layer_maps_refuse_wrong_input() -> None:
+    with pytest.raises(ValueError, match="`maps` must hold"):
+        plots.layer_maps(torch.eye(3), {})
+    with pytest.raises(ValueError, match=r"`b` must have shape \(c, h, w\), got \(3, 3\)"):
+        plots.layer_maps(torch.eye(3), {"a": torch.ones(1, 2, 2), "b": torch.eye(3)})
 
 
 def test_number_grids_draws_each_number_in_its_place_and_marks_cells() -> None:

@@ -10,6 +10,7 @@ from sphinx.application import Sphinx
 MODULES = (
     "chapters",
     "code",
+    "epub",
     "explorers",
     "figures",
     "formulas",

@@ -119,7 +119,7 @@ def markup(facts: dict[str, Any]) -> str:
 def add_files(app: Sphinx, page: str, *context: object) -> None:
     """Load what mounts explorers where there are some, and nowhere else."""
     shown = app.env.metadata.get(page, {}).get("explorers")
-    if shown:
+    if shown and app.builder.name == "html":
         for name in ["explore", *sorted({facts["script"] for facts in shown})]:
             if rules(name):
                 app.add_css_file(f"{FOLDER}/{name}.css")
@@ -161,7 +161,7 @@ def write_call(folder: Path, name: str, text: str) -> None:
 
 def end(app: Sphinx, exception: Exception | None) -> None:
     """Write the files when the pages stand."""
-    if exception or app.builder.format != "html":
+    if exception or app.builder.name != "html":  # an ePub has the still pictures
         return
     shown = [facts for about in app.env.metadata.values() for facts in about.get("explorers", [])]
     if shown:

@@ -37,7 +37,7 @@ def flat(buttons: list[dict]) -> Iterator[dict]:
 def copy_downloads(app: Sphinx, error: Exception | None) -> None:
     """Put the learners' notebooks where the download button looks: beside the pages' sources."""
     source = Path(app.srcdir, "learn")
-    if error is None and app.builder.format == "html" and source.is_dir():
+    if error is None and app.builder.name == "html" and source.is_dir():
         shutil.copytree(source, Path(app.outdir, "_sources/learn"), dirs_exist_ok=True)
 
 

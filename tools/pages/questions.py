@@ -20,12 +20,12 @@ from sphinx.util.docutils import SphinxDirective
 from tools.questions import Chapter, Option, Question, chapters
 
 PAGE = "book/questions"
-CHOICE = '<label class="option"><input type="radio" name="answer" value="{key}"> <b>{key}</b> '
+CHOICE = '<label class="option"><input type="radio" name="answer" value="{key}" /> <b>{key}</b> '
 NUMBER = (
     '<label class="option">Your number <input type="text" name="answer" inputmode="decimal"'
-    ' autocomplete="off" size="10"></label>'
+    ' autocomplete="off" size="10" /></label>'
 )
-CHECK = '<button type="submit" class="sd-btn" hidden disabled>Check</button>'
+CHECK = '<button type="submit" class="sd-btn" hidden="" disabled="">Check</button>'
 STATUS = '<div class="said" role="status"></div></form>'
 
 
@@ -95,7 +95,8 @@ class Questions(SphinxDirective):
 def opened(option: Option) -> str:
     """Open the part of the key that the script looks for."""
     facts = f'data-key="{option.key}" data-tolerance="{option.tolerance:g}"'
-    return f"<div {facts}{' data-right' if option.right else ''}>"
+    right = ' data-right=""' if option.right else ""
+    return f"<div {facts}{right}>"
 
 
 def html(text: str) -> nodes.raw:

@@ -89,12 +89,12 @@ def replace_sphinx_search(app: Sphinx) -> None:
 
 def add_search_page(app: Sphinx) -> list[tuple[str, dict, str]]:
     """Name the page that lists the results: its template is in book/_templates."""
-    return [("search", {}, "search.html")] if app.builder.format == "html" else []
+    return [("search", {}, "search.html")] if app.builder.name == "html" else []
 
 
 def write_index(app: Sphinx, exception: Exception | None) -> None:
     """Write the sections of all pages, changed or not, as one script."""
-    if exception or app.builder.format != "html":
+    if exception or app.builder.name != "html":
         return
     pages = [name for name in sorted(app.env.found_docs) if is_searched(app.env.metadata[name])]
     found = [entry for page in pages for entry in entries(page, app.env.get_doctree(page))]

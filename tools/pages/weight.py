@@ -81,7 +81,7 @@ def point_to_cut_font(face: re.Match[str]) -> str:
 
 def cut_assets(app: Sphinx, exception: Exception | None) -> None:
     """Cut the style sheets and the fonts, once all pages stand."""
-    if exception or app.builder.format != "html":
+    if exception or app.builder.name != "html":
         return
     static = Path(app.outdir, "_static")
     pages = list(written_pages(Path(app.outdir)))
