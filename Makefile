@@ -15,7 +15,7 @@ EXPERIMENTS ?=
 SINCE ?=
 START := $(shell date +%s)
 
-.PHONY: help book epub lint check test test-grading test-colab lab notebooks claims exercises mutants record bench lock repository clean
+.PHONY: help book epub lint check test test-grading test-training test-colab lab notebooks claims exercises mutants record bench lock repository clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,7 +44,7 @@ test: lint book ## lint, package tests, every notebook, the book's guards, the s
 	@# nbval asks coverage for data before there is any, a warning and so an error: notebooks run apart.
 	$(ONE_THREAD) $(BIN)/python -m pytest book --numprocesses logical --dist loadfile
 	$(ONE_THREAD) $(BIN)/python -m pytest tests cnncourse grader --numprocesses logical \
-		-m "not grading and not colab" --dist loadfile --no-loadscope-reorder --durations 10 \
+		-m "not grading and not training and not colab" --dist loadfile --no-loadscope-reorder --durations 10 \
 		--cov=cnncourse
 	@echo "make test took $$(($$(date +%s) - $(START))) s"
 
@@ -53,6 +53,9 @@ test-grading: $(VENV)/ready ## the grader as a whole, with the slow tests that `
 	$(ONE_THREAD) $(BIN)/python -m pytest grader tests/book/test_nbgrader.py --numprocesses logical \
 		--dist loadfile --no-loadscope-reorder --durations 10 --cov=cnncourse_grader --cov-fail-under=95
 	@echo "make test-grading took $$(($$(date +%s) - $(START))) s"
+
+test-training: $(VENV)/ready ## `fit` killed ten times, compiled, and under torchrun: the slow tests that `make test` leaves out
+	$(ONE_THREAD) $(BIN)/python -m pytest tests/package -m training --durations 5
 
 test-colab: $(VENV)/ready ## the setup cell in Colab's versions, 1.6 GB the first time
 	$(ONE_THREAD) $(BIN)/python -m pytest tests/book/test_colab.py -m colab

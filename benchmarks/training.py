@@ -1,12 +1,12 @@
-"""Time one epoch of `fit` beside d2l's trainer and beside a loop over torch's DataLoader.
+"""Time one epoch of `fit`, plain and with its switches, beside d2l's trainer and a DataLoader.
 
-All three train the same network, d2l's LeNet with its recipe, on the 60,000 pictures of
+All train the same network, d2l's LeNet with its recipe, on the 60,000 pictures of
 Fashion-MNIST's training file and then measure the 10,000 of its test file; the table counts the
 pictures that went through the network. A repeat does one epoch of each in turn, so that a slow
 moment of the machine meets all. One thread, and its CPU time, which leaves out the waiting for a
 busy core.
 
-Why the three differ: `fit` takes a batch out of a tensor by one indexing operation. A DataLoader
+Why the loops differ: `fit` takes a batch out of a tensor by one indexing operation. A DataLoader
 asks its dataset for one picture after the other and puts them together. d2l's FashionMNIST also
 makes an image of each picture's bytes, scales it to the size it has, and makes a tensor again, in
 every epoch.
@@ -33,13 +33,19 @@ from torch.utils.data import DataLoader, TensorDataset
 from benchmarks.report import machine, table
 from cnncourse.datasets import Split, load_fashion_mnist
 from cnncourse.lenet import LeNet, init_xavier
-from cnncourse.training import fit, seed_everything
+from cnncourse.training import Switches, fit, seed_everything
 from experiments import textbook
 
 DESCRIPTION = (
     """Time one epoch of LeNet by `fit`, by a loop over a DataLoader and by d2l.Trainer."""
 )
 RATE, BATCH = 0.1, 128
+SWITCHES = {
+    "fit": Switches(),
+    "fit, channels last": Switches(channels_last=True),
+    "fit, bfloat16": Switches(precision="bfloat16"),
+    "fit, both": Switches(channels_last=True, precision="bfloat16"),
+}
 Ready = tuple[nn.Module, Callable[[], object]]  # a new network, and what trains it for one epoch
 
 
@@ -58,11 +64,11 @@ def pictures() -> tuple[Split, Split]:
     return Split(*joined), data.test
 
 
-def by_fit(train: Split, validation: Split) -> Ready:
+def by_fit(train: Split, validation: Split, switches: Switches = SWITCHES["fit"]) -> Ready:
     """Train by our loop."""
-    model = init_xavier(LeNet())
+    model, settings = init_xavier(LeNet()), {"epochs": 1, "batch_size": BATCH, "device": "cpu"}
     return model, lambda: fit(
-        model, train, validation, epochs=1, batch_size=BATCH, device="cpu", progress=False
+        model, train, validation, switches=switches, progress=False, **settings
     )
 
 
@@ -131,7 +137,7 @@ def report(ways: dict[str, Callable[[], Ready]], repeats: int) -> str:
 
 CPU time of one epoch on one thread, validation included: the median over {repeats} repeats,
 with the smallest and the largest. Batches of {BATCH}, plain gradient descent. Ratio: time through
-that of `fit`, which looks at one picture of each split before it starts.
+that of `fit`, which looks at a few pictures before it starts.
 {machine()}
 Why the loops differ stands at the top of benchmarks/training.py.
 
@@ -152,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)
     splits, theirs = pictures(), textbook.fashion_mnist(d2l, BATCH)
     ways = {
-        "fit": lambda: by_fit(*splits),
+        **{name: lambda on=on: by_fit(*splits, on) for name, on in SWITCHES.items()},
         "a loop over torch's DataLoader": lambda: by_loader(*splits),
         "d2l.Trainer": lambda: by_d2l(d2l, theirs),
     }

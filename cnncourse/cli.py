@@ -11,20 +11,16 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
-from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 from cnncourse import __version__
-
-if TYPE_CHECKING:
-    from cnncourse.training import Epoch
 
 DESCRIPTION = """\
 A course on convolutional networks, from the command line.
 
   cnncourse check notebook.ipynb               what do the checks say to my answers?
-  cnncourse train --dataset fashion-mnist      train LeNet and watch it learn
+  cnncourse train --data fashion-mnist         train LeNet and watch it learn
 
 `cnncourse COMMAND --help` explains a command.
 """
@@ -44,10 +40,21 @@ pass yet.
 TRAIN = """\
 Train a network of the course. When an epoch ends, its loss and accuracy on the training and the
 validation split are printed. The test split stays untouched unless you ask for it with --test.
-Ctrl-C stops early and keeps what was reached.
 
-  cnncourse train
-  cnncourse train --dataset mnist --model modern --epochs 5 --lr 0.05 --seed 1
+With --out, a folder keeps the run: a checkpoint after each epoch, and at the end the weights
+(weights.safetensors), the table (history.csv) and the curve (curve.png). Stop it when you like,
+with Ctrl-C or by force: the same command with --resume goes on after the last epoch, and ends with
+the weights of a run that was never stopped.
+
+  cnncourse train                                     LeNet, five epochs of Fashion-MNIST
+  cnncourse train --data mnist --model modern --epochs 5 --lr 0.05 --seed 1
+  cnncourse train --epochs 10 --out runs/a            keep the run in a new folder
+  cnncourse train --epochs 10 --out runs/a --resume   go on with it
+
+Several processes share each batch, one for each GPU, or on processors. --batch-size counts the
+pictures of all of them, so the result is that of one process, but for rounding:
+
+  torchrun --nproc-per-node=2 -m cnncourse.train --epochs 10 --out runs/b
 """
 
 
@@ -139,7 +146,7 @@ def _add_check(command: Parser) -> None:
 def _add_train(command: Parser) -> None:
     from_ = "(default: %(default)s)"
     command.add_argument(
-        "--dataset", choices=("fashion-mnist", "mnist"), default="fashion-mnist", help=from_
+        "--data", choices=("fashion-mnist", "mnist"), default="fashion-mnist", help=from_
     )
     command.add_argument(
         "--model", choices=("lenet", "modern", "mlp", "softmax"), default="lenet", help=from_
@@ -149,6 +156,8 @@ def _add_train(command: Parser) -> None:
     command.add_argument("--lr", type=float, default=0.1, help=f"step of gradient descent {from_}")
     command.add_argument("--seed", type=int, default=0, help=from_)
     command.add_argument("--device", help="default: the GPU where there is one, else the CPU")
+    command.add_argument("--out", type=Path, metavar="FOLDER", help="keep the run there")
+    command.add_argument("--resume", action="store_true", help="go on with the run in --out")
     command.add_argument("--test", action="store_true", help="measure the test split at the end")
     command.set_defaults(run=_train)
 
@@ -173,60 +182,9 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from functools import partial
+    from cnncourse import train
 
-    import torch
-
-    from cnncourse import datasets, lenet, training
-
-    models = {
-        "lenet": lenet.LeNet,
-        "modern": lenet.ModernLeNet,
-        "mlp": lenet.mlp,
-        "softmax": lenet.softmax_regression,
-    }
-    load = {"mnist": datasets.load_mnist, "fashion-mnist": datasets.load_fashion_mnist}
-    data = load[options.dataset]()
-    training.seed_everything(options.seed)
-    model = models[options.model]()
-    print(HEAD, flush=True)
-    numbers = count(1)
-    history = training.fit(
-        model,
-        data.train,
-        data.validation,
-        epochs=options.epochs,
-        batch_size=options.batch_size,
-        optimizer=partial(torch.optim.SGD, lr=options.lr),
-        device=options.device,
-        seed=options.seed,
-        after_epoch=lambda epoch: _print_epoch(next(numbers), epoch),
-    )
-    if history.interrupted:
-        print("interrupted")
-    if options.test:
-        result = training.evaluate(model, data.test)
-        print(f"test: loss {result.loss:.4f}, accuracy {result.accuracy:.4f}")
-    return 0
-
-
-HEAD = "epoch  train loss  train acc  val loss  val acc  seconds"
-
-
-def _print_epoch(number: int, epoch: Epoch) -> None:
-    from tqdm import tqdm
-
-    train, validation, seconds = epoch
-    tqdm.write(  # which leaves the bar below
-        f"{number:5d}  {_number(train.loss):>10}  {train.accuracy:9.4f}"
-        f"  {_number(validation.loss):>8}"
-        f"  {validation.accuracy:7.4f}  {seconds:7.1f}"
-    )
-    sys.stdout.flush()  # a log file shows the epochs that are done
-
-
-def _number(loss: float) -> str:
-    return f"{loss:.4f}" if loss < 100 else f"{loss:.2g}"  # a column's width even if it explodes
+    return train.run(options)
 
 
 OWN = {

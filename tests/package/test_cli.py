@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
@@ -11,8 +12,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
 
-from cnncourse import cli, datasets, training
+from cnncourse import cli, datasets, lenet, train, training
 from cnncourse.datasets import Dataset, Split
 
 SETUP = "from cnncourse import check"
@@ -43,7 +46,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ([], ["cnncourse check notebook.ipynb", "check the answers", "train a network"]),
         (["check"], ["Exit code", "cnncourse check 03_cross_correlation.ipynb"]),
-        (["train"], ["validation", "--dataset", "Ctrl-C"]),
+        (["train"], ["validation", "--data", "Ctrl-C"]),
     ],
     ids=str,
 )
@@ -181,7 +184,7 @@ def test_train_prints_every_epoch(
 ) -> None:
     monkeypatch.setattr(datasets, "load_mnist", tiny)
     words = [
-        "--dataset",
+        "--data",
         "mnist",
         "--model",
         "softmax",
@@ -194,7 +197,8 @@ def test_train_prints_every_epoch(
     assert cli.main(["train", *words]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:2] == ["epoch", "train"]
-    assert [line.split()[0] for line in lines[1:]] == ["1", "2", "test:"]
+    assert [line.split()[0] for line in lines[1:3]] == ["1", "2"]
+    assert lines[-1].startswith("test: loss")
 
 
 def test_train_prints_an_epoch_when_it_ends(
@@ -211,7 +215,7 @@ def test_train_prints_an_epoch_when_it_ends(
         return plain(*arguments, after_epoch=look, **options)
 
     monkeypatch.setattr(training, "fit", watched)
-    cli.main(["train", "--dataset", "mnist", "--model", "softmax", "--epochs", "3"])
+    cli.main(["train", "--data", "mnist", "--model", "softmax", "--epochs", "3"])
     assert [line.split()[0] for line in seen] == ["1", "2", "3"]
 
 
@@ -229,6 +233,119 @@ def test_train_keeps_its_columns_when_the_loss_explodes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(datasets, "load_mnist", tiny)
-    cli.main(["train", "--dataset", "mnist", "--model", "softmax", "--lr", "1e9", "--epochs", "2"])
-    head, *rows = capsys.readouterr().out.splitlines()
+    cli.main(["train", "--data", "mnist", "--model", "softmax", "--lr", "1e9", "--epochs", "2"])
+    head, *rows = capsys.readouterr().out.splitlines()[:3]
     assert [len(row) for row in rows] == [len(head)] * 2
+
+
+# train --out
+
+
+@pytest.fixture
+def softmax(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setattr(datasets, "load_mnist", tiny)
+    return ["train", "--data", "mnist", "--model", "softmax", "--device", "cpu", "--epochs", "3"]
+
+
+def test_train_keeps_weights_history_and_curve(
+    softmax: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "runs" / "a"
+    assert cli.main([*softmax, "--out", str(out)]) == 0
+    names = ["checkpoint.safetensors", "curve.png", "history.csv", "weights.safetensors"]
+    assert sorted(path.name for path in out.iterdir()) == names
+    said = capsys.readouterr().out
+    assert f"{out} holds weights.safetensors" in said
+    assert "epoch 1 to 3" in said
+    rows = list(csv.DictReader((out / "history.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    model = lenet.softmax_regression()
+    model.load_state_dict(load_file(out / "weights.safetensors"))
+    loss, accuracy = training.evaluate(model, tiny().validation)
+    assert float(rows[-1]["validation_loss"]) == loss
+    with safe_open(out / "weights.safetensors", "pt") as file:
+        about = file.metadata()
+    assert about == {
+        "model": "softmax",
+        "data": "mnist",
+        "epochs": "3",
+        "seed": "0",
+        "validation_accuracy": f"{accuracy:.4f}",
+    }
+    assert (out / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_train_goes_on_after_ctrl_c(
+    softmax: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = ["--out", str(tmp_path / "a")]
+    assert cli.main([*softmax, "--out", str(tmp_path / "whole")]) == 0
+    whole = capsys.readouterr().out.splitlines()
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "_print_epoch", stopping(2, train._print_epoch))
+        assert cli.main([*softmax, *out]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[-1] == "interrupted after epoch 2; the same command with --resume goes on"
+    assert not (tmp_path / "a" / "weights.safetensors").exists()
+    assert cli.main([*softmax, *out, "--resume"]) == 0
+    resumed = capsys.readouterr().out.splitlines()
+    seconds = train.HEAD.index("seconds")
+    assert [row[:seconds] for row in resumed[:4]] == [row[:seconds] for row in whole[:4]]
+    weights = [(tmp_path / name / "weights.safetensors") for name in ("a", "whole")]
+    one, two = (load_file(path) for path in weights)
+    assert all(torch.equal(one[name], two[name]) for name in two)
+
+
+def stopping(epoch: int, plain: Callable) -> Callable:
+    def show(number: int, numbers: training.Epoch) -> None:
+        plain(number, numbers)
+        if number == epoch:
+            raise KeyboardInterrupt
+
+    return show
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--out", "full"], "`--out` must be a new or empty folder, and full is there already"),
+        (["--out", "file"], "`--out` must be a new or empty folder, and file is there already"),
+        (["--resume"], "`--resume` needs `--out FOLDER`"),
+        (["--resume", "--out", "new"], "`--resume` needs the file new/checkpoint.safetensors"),
+        (["--resume", "--out", "full"], "`--resume` needs the file full/checkpoint.safetensors"),
+        (["--resume", "--out", "bad"], "`checkpoint` bad/checkpoint.safetensors is damaged"),
+        (["--lr", "-1"], "learning rate: -1"),
+    ],
+    ids=" ".join,
+)
+def test_train_never_writes_over_a_folder(
+    words: list[str],
+    reason: str,
+    softmax: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("full/mine.txt", "file", "bad/checkpoint.safetensors"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text("mine")
+    assert cli.main([*softmax, *words]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("cnncourse train: ")
+    assert reason in said
+    files = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
+    assert files == ["bad", "bad/checkpoint.safetensors", "file", "full", "full/mine.txt"]
+    assert {path.read_text() for path in tmp_path.rglob("*") if path.is_file()} == {"mine"}
+
+
+def test_terminal_curve_of_many_epochs_is_as_wide_as_a_terminal() -> None:
+    drawn = train.terminal_curve([i / 1000 for i in range(200)]).splitlines()
+    assert max(map(len, drawn)) <= 79
+    assert sum(line.count("o") for line in drawn[1:-2]) == train.WIDTH
+    assert drawn[1].startswith("0.199")
+    assert drawn[-1].endswith("epoch 1 to 200")
+    assert "o" in train.terminal_curve([0.5, 0.5])

@@ -2,19 +2,17 @@
 
 The data fit in memory, so they move to the device once and a batch is an indexing operation. The
 shuffle comes from a generator on the CPU, so a CPU and a GPU see the same batches in one order.
-
-Not handled here, on purpose: data larger than memory, checkpoints, more than one device, mixed
-precision, and any task but classification.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from functools import partial
-from typing import NamedTuple
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,73 +24,13 @@ from torch.optim.lr_scheduler import LRScheduler
 from tqdm import tqdm
 
 from cnncourse._arguments import check_integer, check_tensor
-
-# The letter n is local to a split, so training and validation may differ in length.
-Pair = tuple[Float[Tensor, "_n ..."], Int64[Tensor, " _n"]]
+from cnncourse.training import fast, shared
+from cnncourse.training.checkpoint import Run, keeper, recipe_of
+from cnncourse.training.fast import Forward, Scores, Step, Switches
+from cnncourse.training.history import DivergenceError, Epoch, Evaluation, History, Pair
+from cnncourse.training.shared import Place
 
 SGD = partial(torch.optim.SGD, lr=0.1)
-
-
-class Evaluation(NamedTuple):
-    """Mean cross-entropy in nats, and the fraction of right answers in [0, 1]."""
-
-    loss: float
-    accuracy: float
-
-
-class Epoch(NamedTuple):
-    """What one pass over the training split gave: two evaluations and the wall time in seconds."""
-
-    train: Evaluation
-    validation: Evaluation | None
-    seconds: float
-
-
-@dataclass
-class History:
-    """The epochs of one training run, oldest first.
-
-    The training numbers are means over the epoch's batches, each taken before that batch's update:
-    they cost nothing, and they lag behind what the final weights of the epoch would give.
-    The validation lists are empty when ``fit`` had no validation split. ``seconds`` is the wall
-    time of each epoch, validation included.
-    """
-
-    epochs: list[Epoch] = field(default_factory=list)
-    interrupted: bool = False
-
-    @property
-    def train_loss(self) -> list[float]:
-        """Mean training loss in nats, one number an epoch."""
-        return [epoch.train.loss for epoch in self.epochs]
-
-    @property
-    def train_accuracy(self) -> list[float]:
-        """Training accuracy in [0, 1], one number an epoch."""
-        return [epoch.train.accuracy for epoch in self.epochs]
-
-    @property
-    def validation_loss(self) -> list[float]:
-        """Validation loss in nats after each epoch."""
-        return [epoch.validation.loss for epoch in self.epochs if epoch.validation]
-
-    @property
-    def validation_accuracy(self) -> list[float]:
-        """Validation accuracy in [0, 1] after each epoch."""
-        return [epoch.validation.accuracy for epoch in self.epochs if epoch.validation]
-
-    @property
-    def seconds(self) -> list[float]:
-        """Wall time of each epoch in seconds."""
-        return [epoch.seconds for epoch in self.epochs]
-
-
-class DivergenceError(RuntimeError):
-    """The training loss is no longer a finite number; ``history`` holds the epochs before it."""
-
-    def __init__(self, message: str, history: History) -> None:
-        super().__init__(message)
-        self.history = history
 
 
 def seed_everything(seed: int) -> None:
@@ -129,6 +67,8 @@ def fit(
     seed: int = 0,
     progress: bool | None = None,
     after_epoch: Callable[[Epoch], object] | None = None,
+    switches: Switches = fast.OFF,
+    checkpoint: str | Path | None = None,
 ) -> History:
     """Train a classifier in place by minibatch descent on the cross-entropy.
 
@@ -141,6 +81,7 @@ def fit(
     ----------
     model : nn.Module
         From images to logits (n, classes). Afterwards it is on ``device``, in the mode it was in.
+        Wrapped in ``DistributedDataParallel``, it is trained by several processes.
     train, validation : pair of tensors
         Images, float, (n, ...); labels, int64, (n,), 0 <= label < classes.
     optimizer : callable
@@ -156,9 +97,17 @@ def fit(
         Default: a bar on the terminal, none in a notebook, a test or a log file.
     after_epoch : callable, optional
         Called with each `Epoch` when it ends.
+    switches : Switches
+        What makes a step faster. One that the device lacks stays off, with a warning.
+    checkpoint : path, optional
+        A file that is written after each epoch. If it is there already, the same call goes on
+        where it ends: with the same model, data and settings, the weights are those of a run that
+        was never stopped, bit for bit on a CPU.
 
     Raises
     ------
+    CheckpointError
+        If the file is damaged or belongs to another run. It stays as it is.
     DivergenceError
         If the loss is no longer a finite number; looked at once an epoch, because each look waits
         for the GPU.
@@ -175,69 +124,131 @@ def fit(
     """
     check_integer("epochs", epochs, 1)
     check_integer("seed", seed, 0)
+    check_integer("batch_size", batch_size, 1)
     device = _device(device)
-    _check_model(model, optimizer, schedule)
+    _check_model(model, optimizer, schedule, switches)
     model.to(device)
-    train = _prepare("train", train, model, device)
-    validation = validation and _prepare("validation", validation, model, device)
-    generator = torch.Generator().manual_seed(seed)
-    total = epochs * -(-len(train[0]) // check_integer("batch_size", batch_size, 1))
+    place, net = shared.place_of(model), shared.unwrapped(model)
+    train = _prepare("train", train, net, device)
+    validation = validation and _prepare("validation", validation, net, device)
+    switches = fast.usable(switches, net, train[0], place.size)
+    with fast.laid_out(net, train, switches.channels_last) as train:
+        steps = -(-len(train[0]) // batch_size)
+        run = _begin(net, optimizer, schedule, epochs * steps, seed, switches, place)
+        step = _step_of(run, model, train, switches, batch_size)
+        settings = {"epochs": epochs, "batch_size": batch_size, "seed": seed, **asdict(switches)}
+        keep = keeper(checkpoint, run, recipe_of(run, train, validation, settings), steps)
+        shared.draw_apart(place)
+        with _stoppable(run, epochs * steps, progress) as bar:
+            bar.update(len(run.history.epochs) * steps)
+            while len(run.history.epochs) < epochs:
+                order = torch.randperm(len(train[0]), generator=run.generator).to(device)
+                epoch = _one_epoch(run, step, train, validation, order.split(batch_size), bar)
+                run.history.epochs.append(epoch)
+                keep()
+                bar.set_postfix(_summary(run.history))
+                if after_epoch is not None:
+                    after_epoch(epoch)
+    return run.history
+
+
+def _begin(
+    model: nn.Module,
+    optimizer: Callable[..., Optimizer],
+    schedule: Callable[..., LRScheduler] | None,
+    total: int,
+    seed: int,
+    switches: Switches,
+    place: Place,
+) -> Run:
     descent = optimizer(model.parameters())
-    scheduler = schedule(descent, total_steps=total) if schedule else None
-    history, mode = History(), model.training
+    return Run(
+        model,
+        descent,
+        schedule(descent, total_steps=total) if schedule else None,
+        fast.scaler_for(model, switches),
+        torch.Generator().manual_seed(seed),
+        History(),
+        place,
+    )
+
+
+@contextmanager
+def _stoppable(run: Run, total: int, progress: bool | None) -> Iterator[tqdm]:
+    """Show a bar, let Ctrl-C end the loop, and leave the model in the mode it was in."""
+    mode = run.model.training
     # With disable=None tqdm itself stays silent where standard error is not a terminal.
     bar = tqdm(total=total, unit="step", disable=None if progress is None else not progress)
     try:
-        for _ in range(epochs):
-            start = time.perf_counter()
-            batches = torch.randperm(len(train[0]), generator=generator).to(device)
-            trained = _train_epoch(
-                model, train, batches.split(batch_size), descent, scheduler, history, bar
-            )
-            validated = _measure(model, validation) if validation else None
-            history.epochs.append(Epoch(trained, validated, time.perf_counter() - start))
-            bar.set_postfix(_summary(history))
-            if after_epoch is not None:
-                after_epoch(history.epochs[-1])
+        yield bar
     except KeyboardInterrupt:
-        history.interrupted = True
+        run.history.interrupted = True
     finally:
-        model.train(mode)
+        run.model.train(mode)
         bar.close()
-    return history
+
+
+def _one_epoch(
+    run: Run,
+    step: Step,
+    train: Pair,
+    validation: Pair | None,
+    batches: tuple[Int64[Tensor, " _n"], ...],
+    bar: tqdm,
+) -> Epoch:
+    start = time.perf_counter()
+    losses, rates, right = _train_epoch(run, step, batches, bar)
+    losses, right = shared.together(run.place, losses, right)
+    measured = validation and _score(predict(run.model, validation[0]), validation[1])
+    # The first number that is read waits for the GPU; then all the others are there too.
+    means, sizes = losses.cpu(), torch.tensor([len(batch) for batch in batches])
+    _check_finite(means, rates, train[0], run.history)
+    n = len(train[0])
+    trained = Evaluation((means * sizes).sum().item() / n, right.item() / n)
+    validated = measured and _read(*measured, len(validation[0]))
+    return Epoch(trained, validated, time.perf_counter() - start)
 
 
 def _train_epoch(
-    model: nn.Module,
-    train: Pair,
-    batches: tuple[Int64[Tensor, " _n"], ...],
-    optimizer: Optimizer,
-    scheduler: LRScheduler | None,
-    history: History,
-    bar: tqdm,
-) -> Evaluation:
-    """Update the weights once a batch and average the losses met on the way."""
-    images, labels = train
-    model.train()
-    losses, rates, right = [], [], torch.zeros((), dtype=torch.int64, device=labels.device)
+    run: Run, step: Step, batches: tuple[Int64[Tensor, " _n"], ...], bar: tqdm
+) -> tuple[Float[Tensor, " steps"], list[float | Tensor], Int64[Tensor, ""]]:
+    """Update the weights once a batch; return the losses and rates met on the way, and the hits."""
+    run.model.train()
+    # Kept as tensors: reading a number here would make every step wait for the GPU.
+    losses, rates, right = [], [], torch.zeros((), dtype=torch.int64, device=batches[0].device)
     for batch in batches:
-        x, y = images.index_select(0, batch), labels.index_select(0, batch)
-        logits = model(x)
-        loss = cross_entropy(logits, y)
-        optimizer.zero_grad()
-        loss.backward()
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        if scheduler is not None:
-            scheduler.step()
-        # Kept as tensors: reading a number here would make every step wait for the GPU.
-        losses.append(loss.detach())
-        right += (logits.argmax(dim=1) == y).sum()
+        rates.append(run.optimizer.param_groups[0]["lr"])
+        loss, hits = step(batch)
+        if run.scheduler is not None:
+            run.scheduler.step()
+        losses.append(loss)
+        right += hits
         bar.update()
-    means = torch.stack(losses).cpu()
-    _check_finite(means, rates, images, history)
-    sizes = torch.tensor([len(batch) for batch in batches])
-    return Evaluation((means * sizes).sum().item() / len(labels), right.item() / len(labels))
+    return torch.stack(losses), rates, right
+
+
+def _step_of(run: Run, model: nn.Module, train: Pair, switches: Switches, batch_size: int) -> Step:
+    """Return what updates the weights on one batch, given as a list of places in the split."""
+    forward = _forward if run.place.size == 1 else shared.forward
+    if switches == replace(fast.OFF, channels_last=switches.channels_last):
+        return partial(_step, partial(forward, model, train), run.optimizer)
+    return fast.faster(switches, forward, model, train, run.optimizer, run.scaler, batch_size)
+
+
+def _step(forward: Forward, optimizer: Optimizer, batch: Int64[Tensor, " n"]) -> Scores:
+    """Make one plain step."""
+    loss, hits = forward(batch)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.detach(), hits
+
+
+def _forward(model: nn.Module, train: Pair, batch: Int64[Tensor, " n"]) -> Scores:
+    """Return the mean loss of a batch, and how many of its images are answered right."""
+    images, labels = train
+    x, y = images.index_select(0, batch), labels.index_select(0, batch)
+    return _score(model(x), y)
 
 
 def predict(
@@ -281,19 +292,18 @@ def evaluate(model: nn.Module, split: Pair, *, batch_size: int = 1000) -> Evalua
     images, labels = _check_split("split", split)
     logits = predict(model, images, batch_size=batch_size)
     _check_logits("split", logits, labels)
-    return _score(logits, labels)
+    return _read(*_score(logits, labels), len(labels))
 
 
-def _measure(model: nn.Module, split: Pair) -> Evaluation:
-    """Evaluate on a split that `_prepare` has checked, so that no epoch checks it again."""
-    images, labels = split
-    return _score(predict(model, images), labels)
+def _score(
+    logits: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"]
+) -> tuple[Float[Tensor, ""], Int64[Tensor, ""]]:
+    """Return mean loss and hits, as tensors so that nothing waits for the GPU."""
+    return cross_entropy(logits, labels), (logits.argmax(dim=1) == labels).sum()
 
 
-def _score(logits: Float[Tensor, "n classes"], labels: Int64[Tensor, " n"]) -> Evaluation:
-    right = (logits.argmax(dim=1) == labels).sum()
-    # The first number that is read waits for the GPU; then the second is there too.
-    return Evaluation(cross_entropy(logits, labels).item(), right.item() / len(labels))
+def _read(loss: Float[Tensor, ""], hits: Int64[Tensor, ""], n: int) -> Evaluation:
+    return Evaluation(loss.item(), hits.item() / n)
 
 
 def _device(device: str | torch.device | None) -> torch.device:
@@ -314,7 +324,7 @@ def _summary(history: History) -> dict[str, int | float]:
     return {"epoch": len(history.epochs), f"{name} accuracy": round(shown.accuracy, 3)}
 
 
-def _check_model(model: nn.Module, optimizer: object, schedule: object) -> None:
+def _check_model(model: nn.Module, optimizer: object, schedule: object, switches: object) -> None:
     if not isinstance(model, nn.Module):
         raise TypeError(f"`model` must be a torch.nn.Module, got {type(model).__name__}")
     for name, value in {"optimizer": optimizer, "schedule": schedule}.items():
@@ -323,6 +333,8 @@ def _check_model(model: nn.Module, optimizer: object, schedule: object) -> None:
                 f"`{name}` must be a callable that builds one, such as "
                 f"functools.partial(torch.optim.SGD, lr=0.1), got a {type(value).__name__}"
             )
+    if not isinstance(switches, Switches):
+        raise TypeError(f"`switches` must be Switches, got {type(switches).__name__}")
 
 
 def _check_images(name: str, images: Tensor) -> None:
@@ -371,7 +383,7 @@ def _prepare(name: str, split: Pair, model: nn.Module, device: torch.device) -> 
 
 
 def _check_finite(
-    losses: Float[Tensor, " steps"], rates: list[float], images: Tensor, history: History
+    losses: Float[Tensor, " steps"], rates: list[float | Tensor], images: Tensor, history: History
 ) -> None:
     """Name the first step of the epoch whose loss is not a finite number."""
     if losses.isfinite().all():
