@@ -84,7 +84,7 @@ class LeNetExplorer(Explorer):
         return outputs
 
     @property
-    def probabilities(self) -> Float[Tensor, "10"]:
+    def probabilities(self) -> Float[Tensor, " classes"]:
         """How sure the network is of each class."""
         return self.outputs["fc3"].softmax(0)
 
