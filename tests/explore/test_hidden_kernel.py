@@ -122,8 +122,8 @@ def test_too_long_steps_are_named(opened) -> None:
 
 
 def test_descent_that_leads_upwards_ends_where_the_error_is_too_large_to_tell(opened) -> None:
-    explorer = explorer_for("a sneaker", (1, 2), rate=1.25, steps=300)
-    stage = opened(explorer)
+    explorer = explorer_for("noise", (1, 2), rate=1.25, steps=300)
+    stage = opened(explore.hidden_kernel(), "data=noise&shape=side by side&rate=1.25&steps=300")
     stage.wait_for_words("The error is more than 10,000.")
     stage.wait_for_words("The descent ends here.")
     steps = int(re.search(r"after (\d+) steps", stage.said())[1])
