@@ -160,7 +160,7 @@ function render({ model, el }) {
         change(model, { target: kind, row, column });
       },
       by(right, down) {
-        if (model.get("target") !== kind) return change(model, { target: kind });
+        change(model, { target: kind });
         const { row, column } = now();
         change(model, { row: row + down, column: column + right });
         const kept = now();

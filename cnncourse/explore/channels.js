@@ -131,6 +131,7 @@ function render({ model, el }) {
       "aria-label": name === "grouped" ? "Output channel" : "Output channel of the pair",
     });
     drag(svg, {
+      slides: true,
       to(_across, down) {
         const { layer } = now();
         const channel = Math.floor((down * HEIGHT - 10) / (HEIGHT - 20) * layer.o);

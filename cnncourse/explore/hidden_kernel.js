@@ -30,6 +30,7 @@ import {
 const KEYS = ["data", "shape", "first", "second", "rate", "steps", "revealed", "hidden", "noise"];
 const [GARMENT, SNEAKER, T_SHIRT] = [28, 7, 0]; // their side, and their places in the file
 const [FINE, MOST] = [128, 3]; // pixels of the drawn error, and the largest weight on it
+const LARGEST = 10_000; // error at which a descent that leads upwards ends
 const BANDS = [0.001, 0.02, 0.1, 0.3, 0.7, 1.5, 3, 6, 12, 24];
 
 /** @param {Grid} kernel */
@@ -112,6 +113,24 @@ export function arrival(path) {
   return still < 0 ? path.length - 1 : still;
 }
 
+/**
+ * A descent up to the first point whose error is beyond the largest that is told.
+ * @param {Landscape} over
+ * @param {Weights[]} path
+ */
+export function held(over, path) {
+  const lost = path.findIndex((point) => !(error(over, point) <= LARGEST));
+  return lost < 0 ? path : path.slice(0, lost + 1);
+}
+
+/**
+ * An error as it stands in words and beside the meter.
+ * @param {number} value
+ */
+export function toldError(value) {
+  return value <= LARGEST ? value.toFixed(4) : "more than 10,000";
+}
+
 /** @param {number} value */
 function blue(value) {
   const band = BANDS.filter((edge) => value > edge).length / BANDS.length;
@@ -155,8 +174,10 @@ function render({ model, el }) {
   };
   const hidden = () => ({ values: model.get("hidden")[0], ...shape() });
   const start = () => /** @type {Weights} */ ([model.get("first"), model.get("second")]);
-  const pathOf = (/** @type {number} */ steps) =>
-    descend(landscape(seen(), hidden()), start(), model.get("rate"), steps);
+  const pathOf = (/** @type {number} */ steps) => {
+    const over = landscape(seen(), hidden());
+    return held(over, descend(over, start(), model.get("rate"), steps));
+  };
 
   const place = (/** @type {number} */ first, /** @type {number} */ second) => {
     const tidy = (/** @type {number} */ value) => Math.round(clamp(value, -MOST, MOST) * 20) / 20;
@@ -334,7 +355,7 @@ function render({ model, el }) {
     paintGround(over);
     mark(over, path);
     showMaps(end);
-    meter.replaceChildren("error", make("b", {}, low < 5e-5 ? "0.0000" : number(low)));
+    meter.replaceChildren("error", make("b", {}, toldError(low)));
     reveal.textContent = model.get("revealed") ? "Hide it" : "Reveal";
     const steps = path.length - 1;
     const grows = steps > 0 && low > error(over, path[0]);
@@ -345,8 +366,9 @@ function render({ model, el }) {
       `Your kernel${steps ? `, after ${steps} ${steps > 1 ? "steps" : "step"}` : ""}: ${
         kernel(end)
       }.`,
-      low < 5e-5 ? "The error is 0 to four decimals." : `The error is ${number(low)}.`,
+      `The error is ${toldError(low)}.`,
       grows ? "The steps are too long: the error grows." : "",
+      low > LARGEST ? "The descent ends here." : "",
     ];
     if (model.get("revealed")) {
       const shirt = error(landscape(garment(T_SHIRT), hidden()), end);
@@ -355,7 +377,7 @@ function render({ model, el }) {
         isBlind(over)
           ? "All kernels on the dashed line fit these data."
           : "No other fits these data.",
-        `On a T-shirt that was not seen the error of yours is ${number(shirt)}.`,
+        `On a T-shirt that was not seen the error of yours is ${toldError(shirt)}.`,
       );
     }
     say(parts.filter(Boolean).join(" "));

@@ -31,7 +31,7 @@ const KEYS = ["kernel", "picture", "drawn", "turned", "row", "column"];
 const KERNELS = {
   "vertical edges": [[1, 0, -1], [1, 0, -1], [1, 0, -1]],
   "horizontal edges": [[1, 1, 1], [0, 0, 0], [-1, -1, -1]],
-  "mean": Array(3).fill(Array(3).fill(0.111)),
+  "mean": Array(3).fill(Array(3).fill(1 / 9)),
   "sharper": [[0, -1, 0], [-1, 5, -1], [0, -1, 0]],
   "the pixel itself": [[0, 0, 0], [0, 1, 0], [0, 0, 0]],
   "one to nine": [[1, 2, 3], [4, 5, 6], [7, 8, 9]],
@@ -121,20 +121,37 @@ function render({ model, el }) {
     );
     const used = model.get("turned") ? flip(kernel) : kernel;
     const y = corr2d(x, used);
-    const row = clamp(model.get("row"), 0, y.h - 1);
-    const column = clamp(model.get("column"), 0, y.w - 1);
+    const place = pointed?.instead === stored() ? pointed : null;
+    const row = clamp(place?.row ?? model.get("row"), 0, y.h - 1);
+    const column = clamp(place?.column ?? model.get("column"), 0, y.w - 1);
     return { x, kernel, used, y, row, column };
   };
 
+  // A mouse that only points shows another window; what is done next, by hand or key, keeps it.
+  const stored = () => `${model.get("row")} ${model.get("column")}`;
+  /** @type {{ row: number, column: number, instead: string } | null} */
+  let pointed = null;
+  const keep = () => {
+    if (pointed?.instead === stored()) change(model, { row: pointed.row, column: pointed.column });
+    pointed = null;
+  };
+  for (const event of ["pointerdown", "keydown"]) {
+    stage.parentElement.addEventListener(event, keep, true);
+  }
+
   const drawing = () => model.get("picture") === "yours";
   let pen = { row: 0, column: 0, value: 1 }; // where the keyboard draws, and what a stroke puts down
-  const moveTo = (/** @type {number} */ i, /** @type {number} */ j) => {
+  const moveTo = (/** @type {number} */ i, /** @type {number} */ j, event = new Event("")) => {
     const { y } = now();
-    change(model, { row: clamp(i, 0, y.h - 1), column: clamp(j, 0, y.w - 1) });
+    const place = { row: clamp(i, 0, y.h - 1), column: clamp(j, 0, y.w - 1) };
+    const points = event instanceof PointerEvent && !event.buttons;
+    if (!points) return change(model, place);
+    pointed = { ...place, instead: stored() };
+    show();
   };
-  const middleAt = (/** @type {number} */ i, /** @type {number} */ j) => {
+  const middleAt = (/** @type {number} */ i, /** @type {number} */ j, event = new Event("")) => {
     const { kernel } = now();
-    moveTo(i - (kernel.h >> 1), j - (kernel.w >> 1));
+    moveTo(i - (kernel.h >> 1), j - (kernel.w >> 1), event);
   };
   const put = (/** @type {number} */ value) => {
     const rows = toRows(now().x);
@@ -166,14 +183,14 @@ function render({ model, el }) {
       const { x } = now();
       const [i, j] = [Math.floor(down * x.h), Math.floor(across * x.w)];
       if (drawing()) stroke(i, j, event);
-      middleAt(i, j);
+      middleAt(i, j, event);
     },
     by: (right, down) => (drawing() ? stepPen : step)(right, down),
   });
   surface(map, {
-    to(across, down) {
+    to(across, down, event) {
       const { y } = now();
-      moveTo(Math.floor(down * y.h), Math.floor(across * y.w));
+      moveTo(Math.floor(down * y.h), Math.floor(across * y.w), event);
     },
     by: step,
   });
@@ -197,6 +214,7 @@ function render({ model, el }) {
     const cell = make("div", { class: "explorer-weight", ...role });
     let from = { y: 0, value: 0 };
     drag(cell, {
+      slides: true,
       to(_x, _y, event) {
         const value = now().kernel.values[k];
         if (event.type === "pointerdown") from = { y: event.clientY, value };
@@ -219,6 +237,7 @@ function render({ model, el }) {
       cell.style.background = `rgb(${colour(value)})`;
       cell.style.color = ink(colour(value));
       cell.setAttribute("aria-valuenow", value);
+      cell.setAttribute("aria-valuetext", number(value));
       const place = `row ${Math.floor(k / kernel.w)}, column ${k % kernel.w}`;
       cell.setAttribute("aria-label", `Weight, ${place}`);
     });
@@ -242,7 +261,14 @@ function render({ model, el }) {
   const file = make("input", {
     type: "file",
     accept: "image/*",
-    change: async () => change(model, { drawn: await pixelsOf(file.files[0]) }),
+    change: async () => {
+      if (!file.files.length) return; // the reader chose none after all
+      try {
+        change(model, { drawn: await pixelsOf(file.files[0]) });
+      } catch {
+        say("This file is not a picture that the browser can read.");
+      }
+    },
   });
   const own = make(
     "div",
@@ -270,6 +296,9 @@ function render({ model, el }) {
     seen.paint(x.values, x.h, x.w, black);
     map.paint(y.values, y.h, y.w, answer);
     shares.paint(terms.values, terms.h, terms.w, share);
+    [pen.row, pen.column] = [clamp(pen.row, 0, x.h - 1), clamp(pen.column, 0, x.w - 1)];
+    const keys = drawing() ? "move the pen, space draws" : "move the window";
+    seen.panel.setAttribute("aria-label", `Picture: arrow keys ${keys}`);
     const at = drawing() ? outline(pen.row, pen.column, 1, 1, "explorer-pen") : [];
     const window = outline(row, column, kernel.h, kernel.w);
     seen.marks.replaceChildren(...written(x, black), ...window, ...at);
@@ -284,8 +313,13 @@ function render({ model, el }) {
     const met = pairs.filter(([pixel, weight]) => pixel && weight);
     const sums = met.slice(0, 9).map(([pixel, weight]) => `${number(pixel)} × ${number(weight)}`);
     const rest = met.length > 9 ? ` + ${met.length - 9} more` : "";
+    const under = x.values[pen.row * x.w + pen.column];
+    const shade = { 0: "black", 1: "white" }[under] ?? `grey, ${number(under)}`;
+    const penAt = `Pen at row ${pen.row}, column ${pen.column}, ${shade}. `;
     say(
-      `Row ${row}, column ${column}: ${sums.join(" + ") || "only zeros"}${rest} = ${number(sum)}.`,
+      `${drawing() ? penAt : ""}Row ${row}, column ${column}: ${
+        sums.join(" + ") || "only zeros"
+      }${rest} = ${number(sum)}.`,
     );
   };
   return follow(model, KEYS, show);

@@ -143,7 +143,8 @@ export function button(text, press, attributes = {}) {
  */
 export function slider(model, key, label, { step = 1, values, format = String } = {}) {
   const [min, max] = values ? [0, values.length - 1] : model.get("limits")[key];
-  const shown = make("output", { class: "explorer-value" });
+  // The range itself says its value, in `aria-valuetext`.
+  const shown = make("span", { class: "explorer-value", "aria-hidden": "true" });
   const range = make("input", {
     type: "range",
     min,
@@ -327,11 +328,12 @@ export function clamp(value, low, high) {
 }
 
 /**
- * A number as the book writes it: few digits, a true minus sign.
+ * A number as the book writes it: few digits, a true minus sign, a dash where there is none.
  * @param {number} value
  * @param {number} [digits]
  */
 export function number(value, digits = 3) {
+  if (Number.isNaN(value)) return "–";
   const text = String(Number(value.toPrecision(digits)) || 0);
   return text.replace("-", "−");
 }
@@ -344,9 +346,11 @@ export function number(value, digits = 3) {
  *   to?: (x: number, y: number, event: PointerEvent) => void,
  *   by?: (right: number, down: number, event: KeyboardEvent) => void,
  *   hover?: boolean,
- * }} reactions `hover`: a mouse need not be pressed
+ *   slides?: boolean,
+ * }} reactions `hover`: a mouse need not be pressed; `slides`: `by` gets the other keys of a slider
+ * too, as four steps and as infinitely many
  */
-export function drag(element, { to, by, hover = false }) {
+export function drag(element, { to, by, hover = false, slides = false }) {
   const move = (/** @type {PointerEvent} */ event) => {
     const box = element.getBoundingClientRect();
     to?.((event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height, event);
@@ -367,6 +371,8 @@ export function drag(element, { to, by, hover = false }) {
     ArrowRight: [1, 0],
     ArrowUp: [0, -1],
     ArrowDown: [0, 1],
+    ...slides &&
+      { Home: [-Infinity, 0], End: [Infinity, 0], PageUp: [0, -4], PageDown: [0, 4] },
   };
   element.addEventListener("keydown", (event) => {
     const pressed = /** @type {KeyboardEvent} */ (event);

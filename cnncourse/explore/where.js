@@ -2,7 +2,7 @@
 // Where networks are wrong: a digit can be moved over its canvas, and each network has a map with a
 // pixel for each place. The maps fill while nothing else is to be done.
 
-import { change, clamp, make, outline, picture, surface } from "./parts.js";
+import { change, clamp, drag, make, outline, picture, surface } from "./parts.js";
 
 /** @typedef {import("./parts.js").Model} Model */
 
@@ -70,7 +70,8 @@ export function movable(model, seen, far, side) {
 }
 
 /**
- * The map of a network, its answer below; a press or arrow keys choose a place.
+ * The map of a network, its answer below in words; a press chooses a place. Keys do so at the digit,
+ * which is one stop for all maps.
  * @param {Model} model
  * @param {string} label
  * @param {number} far
@@ -81,11 +82,9 @@ export function mapOfPlaces(model, label, far) {
   const map = picture(label);
   const told = make("span", { class: "explorer-answer" });
   map.element.append(told);
-  surface(map, {
+  drag(map.panel, {
     to: (across, along) =>
       moveTo(model, far, Math.floor(along * side) - far, Math.floor(across * side) - far),
-    by: (right, down) => moveTo(model, far, now()[0] + down, now()[1] + right),
-    hover: false,
   });
   /**
    * @param {Int8Array} answers

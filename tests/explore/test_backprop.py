@@ -76,6 +76,13 @@ def test_keyboard_points_at_a_pixel_and_at_one_that_receives_nothing(opened) -> 
     stage.wait_for_state(target="a pixel", row="2", column="5")
 
 
+def test_first_arrow_in_another_panel_chooses_it_and_moves(opened) -> None:
+    stage = opened(explore.backprop())  # points at output (0, 1)
+    stage.page.get_by_label("of the kernel: arrow").press("ArrowDown")
+    stage.wait_for_state(target="a weight", row="1")
+    stage.wait_for_words("Weight (1, 1) is used in ")
+
+
 def test_mouse_and_finger_point(opened) -> None:
     for phone in (False, True):
         stage = opened(explore.backprop(), phone=phone)

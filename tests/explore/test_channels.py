@@ -83,6 +83,18 @@ def test_six_groups_cut_the_price_and_the_view(opened) -> None:
     stage.wait_for_state(groups="6", in_channels="8")
 
 
+def test_other_keys_of_a_slider_go_further(opened) -> None:
+    stage = opened(explore.channels())
+    output = stage.page.get_by_role("slider", name="Output channel", exact=True)
+    last = output.get_attribute("aria-valuemax")
+    output.press("End")
+    stage.wait_for_state(output=last)
+    output.press("PageUp")
+    stage.wait_for_state(output=str(max(0, int(last) - 4)))
+    output.press("Home")
+    stage.page.locator("[role=slider][aria-valuenow='0']").first.wait_for()
+
+
 def test_finger_chooses_an_output_and_a_kernel(opened) -> None:
     stage = opened(explore.channels(), phone=True)
     box = stage.page.get_by_role("slider", name="Output channel of the pair").bounding_box()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -63,13 +65,13 @@ def test_page_calls_data_blind_where_the_windows_have_rank_one(
 def test_descent_ends_upside_down_and_python_says_the_same(opened) -> None:
     stage = opened(explore.hidden_kernel())
     stage.page.get_by_role("button", name="Let it descend").click()
-    stage.wait_for_words(": −1.5 over 2. The error is 0 to four decimals.")
+    stage.wait_for_words(": −1.5 over 2. The error is 0.0000.")
     stage.page.get_by_role("button", name="Reveal").click()
     stage.wait_for_words("The hidden one: 2 over −1.5. All kernels on the dashed line fit")
     explorer = explore.hidden_kernel()
     explorer.steps = int(stage.state()["steps"])
     assert explorer.kernel.flatten().tolist() == pytest.approx([-1.5, 2], abs=1e-3)
-    stage.wait_for_words(f"the error of yours is {explorer.unseen_error:.3g}.")
+    stage.wait_for_words(f"the error of yours is {explorer.unseen_error:.4f}.")
     assert stage.errors == []
 
 
@@ -82,7 +84,7 @@ def test_keyboard_moves_the_start_and_takes_a_step(opened) -> None:
     stage.page.get_by_label("Steps").press("ArrowRight")
     explorer.first, explorer.second, explorer.rate, explorer.steps = -2.15, 1.35, 0.5, 1
     stage.wait_for_words("after 1 step: ")
-    stage.wait_for_words(f"The error is {explorer.error:.3g}.")
+    stage.wait_for_words(f"The error is {explorer.error:.4f}.")
     stage.wait_for_state(first="-2.15", second="1.35", steps="1", rate="0.5")
 
 
@@ -91,7 +93,7 @@ def test_finger_puts_the_kernel_on_the_hidden_one(opened) -> None:
     ground = stage.page.get_by_label("Error of each kernel")
     side = ground.bounding_box()["width"]  # weights from -3 to 3, the second one upwards
     ground.tap(position={"x": (2 + 3) / 6 * side, "y": (1.5 + 3) / 6 * side})
-    stage.wait_for_words("Your kernel: 2 over −1.5. The error is 0 to four decimals.")
+    stage.wait_for_words("Your kernel: 2 over −1.5. The error is 0.0000.")
     stage.wait_for_words("No other fits these data.")
 
 
@@ -117,6 +119,27 @@ def test_link_to_a_state_leads_to_the_top_of_the_explorer(opened) -> None:
 def test_too_long_steps_are_named(opened) -> None:
     stage = opened(explore.hidden_kernel(), "rate=1.25&steps=30")
     stage.wait_for_words("The steps are too long: the error grows.")
+
+
+def test_descent_that_leads_upwards_ends_where_the_error_is_too_large_to_tell(opened) -> None:
+    explorer = explorer_for("noise", (1, 2), rate=1.25, steps=300)
+    stage = opened(explore.hidden_kernel(), "data=noise&shape=side by side&rate=1.25&steps=300")
+    stage.wait_for_words("The error is more than 10,000.")
+    stage.wait_for_words("The descent ends here.")
+    steps = int(re.search(r"after (\d+) steps", stage.said())[1])
+    assert stage.page.locator(".explorer-meter").inner_text().endswith("more than 10,000")
+    explorer.steps = steps
+    assert explorer.error > 10_000
+    explorer.steps = steps - 1
+    assert explorer.error <= 10_000
+    assert "e+" not in stage.page.locator(".explorer-box").inner_text()
+
+
+def test_one_zero_is_written_one_way(opened) -> None:
+    stage = opened(explore.hidden_kernel(), "first=2&second=-1.5&revealed=true")
+    stage.wait_for_words("The error is 0.0000.")
+    stage.wait_for_words("the error of yours is 0.0000.")
+    assert stage.page.locator(".explorer-meter").inner_text().endswith("0.0000")
 
 
 def test_python_refuses_what_is_no_kernel_of_two() -> None:

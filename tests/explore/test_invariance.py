@@ -13,6 +13,7 @@ from cnncourse.explore.invariance import NETWORKS, InvarianceExplorer, network
 from cnncourse.invariance import permute_pixels, translate
 from cnncourse.training import predict
 from tests.explore.stage import Modules
+from tests.explore.test_shift import panel_of
 
 READ = """([text, bytes, order, places, isTwin]) => {
     const decoded = Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
@@ -110,12 +111,13 @@ def test_keyboard_moves_and_shuffles(opened) -> None:
     for _ in range(9):
         digit.press("ArrowRight")
     stage.wait_for_state(right="4")  # and no further
+    assert stage.page.get_by_role("application").count() == 1  # which moves it for all maps
     assert stage.errors == []
 
 
 def test_finger_chooses_a_place_on_a_map(opened) -> None:
     stage = opened(explore.invariance(1), "shuffled=true", phone=True)
-    panel = stage.page.get_by_label("conv, largest")
+    panel = panel_of(stage, "conv, largest")
     panel.scroll_into_view_if_needed()
     box = panel.bounding_box()
     stage.page.touchscreen.tap(box["x"] + box["width"] - 3, box["y"] + 3)

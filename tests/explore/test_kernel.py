@@ -8,6 +8,7 @@ from PIL import Image
 
 from cnncourse import explore
 from cnncourse.cross_correlation import convolve2d, corr2d
+from cnncourse.explore.modules import joined
 from tests.explore.stage import Modules
 
 
@@ -63,6 +64,52 @@ def test_mouse_shows_the_products_without_being_pressed(opened) -> None:
     assert stage.page.get_by_text("Products, in all 25").is_visible()
 
 
+def test_mouse_that_points_writes_nothing_until_something_is_done(opened) -> None:
+    stage = opened(explore.kernel())
+    panel = stage.page.get_by_label("Map: arrow")
+    panel.hover(position={"x": 150, "y": 5})
+    stage.wait_for_words("Row 0, column 1: ")
+    stage.page.wait_for_timeout(500)  # longer than the address waits
+    assert stage.state() == {}
+    stage.page.get_by_role("button", name="Reset").click()
+    stage.wait_for_words("Row 0, column 0: ")
+    panel.hover(position={"x": 150, "y": 5})
+    stage.wait_for_words("Row 0, column 1: ")
+    stage.page.get_by_label("turn the kernel").check()
+    stage.wait_for_state(column="1", turned="true")
+    panel.click(position={"x": 5, "y": 150})
+    stage.wait_for_state(row="1", turned="true")
+
+
+def test_weight_is_a_slider_with_all_its_keys(opened) -> None:
+    stage = opened(explore.kernel())
+    weight = stage.page.get_by_role("slider", name="Weight, row 0, column 0")
+    for key, value in (("End", "9"), ("PageDown", "7"), ("Home", "−9"), ("PageUp", "−7")):
+        weight.press(key)
+        stage.page.locator(f".explorer-weight[aria-valuetext='{value}']").wait_for()
+    assert stage.page.evaluate("scrollY") == 0
+
+
+def test_mean_holds_ninths_and_rounds_only_their_label(opened) -> None:
+    stage = opened(explore.kernel(torch.full((3, 3), 9.0)))
+    stage.page.get_by_label("Kernels").select_option("mean")
+    stage.wait_for_words("= 9.")
+    weight = stage.page.get_by_role("slider", name="Weight, row 0, column 0")
+    assert weight.inner_text() == "0.111"
+    assert stage.page.locator("output").count() == 0
+
+
+def test_number_that_is_none_is_a_dash(modules: Modules) -> None:
+    assert modules.page.evaluate(
+        """async text => {
+            const blob = new Blob([text], {type: "text/javascript"});
+            const { number } = await import(URL.createObjectURL(blob));
+            return [NaN, 0, -0.5].map((value) => number(value));
+        }""",
+        joined("parts"),
+    ) == ["–", "0", "−0.5"]
+
+
 def test_white_pixel_draws_the_kernel_turned(opened) -> None:
     kernel = torch.arange(1.0, 10.0).reshape(3, 3)
     stage = opened(explore.kernel(torch.eye(3), kernel), "picture=one white pixel&row=3&column=3")
@@ -79,7 +126,10 @@ def test_finger_and_keyboard_draw(opened) -> None:
     box = sheet.bounding_box()
     stage.page.touchscreen.tap(box["x"] + 0.3 * box["width"], box["y"] + 0.55 * box["height"])
     stage.wait_for_words("Row 5, column 2: 1 × 5 = 5.")
+    stage.wait_for_words("Pen at row 6, column 3, white. Row 5, column 2: ")
+    assert "arrow keys move the pen, space draws" in sheet.get_attribute("aria-label")
     sheet.press("ArrowRight")
+    stage.wait_for_words("Pen at row 6, column 4, black. Row 5, column 3: ")
     sheet.press("Space")
     stage.wait_for_words("Row 5, column 3: 1 × 4 + 1 × 5 = 9.")
     drawn = torch.zeros(12, 12)
@@ -94,6 +144,10 @@ def test_file_of_the_reader_stays_and_is_seen_in_grey(opened, tmp_path) -> None:
     Image.new("RGB", (60, 40), (0, 255, 0)).save(tmp_path / "green.png")
     stage.page.locator("input[type=file]").set_input_files(tmp_path / "green.png")
     stage.wait_for_words("Row 0, column 0: 0.59 × 1 = 0.59.")
+    (tmp_path / "words.png").write_text("no picture")
+    stage.page.locator("input[type=file]").set_input_files(tmp_path / "words.png")
+    stage.wait_for_words("This file is not a picture that the browser can read.")
+    stage.page.locator("input[type=file]").set_input_files([])  # as one who cancels
     assert stage.errors == []
 
 

@@ -70,6 +70,13 @@ def said_of(explorer) -> str:
     return f"Right: {', '.join(right) or 'none'}. Wrong: {', '.join(wrong)}."
 
 
+def panel_of(stage, label: str):
+    """Return the map of a network."""
+    cards = stage.page.locator(".explorer-networks .explorer-picture")
+    name = stage.page.locator("figcaption", has_text=label)
+    return cards.filter(has=name).locator(".explorer-panel")
+
+
 def test_keyboard_moves_the_digit_and_a_finger_chooses_a_place_on_a_map(opened) -> None:
     stage = opened(explore.shift(), phone=True)
     stage.wait_for_words(said_of(explore.shift()))
@@ -77,10 +84,19 @@ def test_keyboard_moves_the_digit_and_a_finger_chooses_a_place_on_a_map(opened) 
     canvas.press("ArrowDown")
     stage.wait_for_state(down="1")
     stage.wait_for_words(said_of(explore.shift(down=1)))
-    box = stage.page.get_by_label("circular").bounding_box()
+    box = panel_of(stage, "circular").bounding_box()
     stage.page.touchscreen.tap(box["x"] + box["width"] - 3, box["y"] + 3)
     stage.wait_for_state(down="-7", right="7")
     stage.wait_for_words(said_of(explore.shift(right=7, down=-7)))
+
+
+def test_keyboard_stops_once_and_reads_below_each_map_what_it_shows(opened) -> None:
+    stage = opened(explore.shift())
+    assert stage.page.get_by_role("application").count() == 1
+    assert stage.page.locator(".explorer-networks [tabindex]").count() == 0
+    answer = stage.page.locator(".explorer-networks .explorer-answer").first
+    answer.filter(has_text="wrong: ").wait_for()
+    assert not answer.evaluate("e => Boolean(e.closest('[aria-hidden]'))")
 
 
 def test_drag_takes_the_digit_along_from_where_it_was_held(opened) -> None:
