@@ -19,13 +19,14 @@ import torch.nn.functional as F  # noqa: N812
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from cnncourse._arguments import IMAGES, check_integer, check_not_empty, check_tensor
+from cnncourse._arguments import IMAGES, check_choice, check_integer, check_not_empty, check_tensor
 from cnncourse.invariance import evaluation_copy, translate
 from cnncourse.lenet import init_he, mlp
 from cnncourse.pooling import blur_pool2d
 from cnncourse.training import predict
 
 SIDE = 28  # of the canvas, in pixels
+MODES = ("circular", "zeros")
 
 
 @torch.no_grad()
@@ -132,7 +133,8 @@ class RandomShift(nn.Module):
     """Move each training image by its own random shift; leave images alone in evaluation mode.
 
     ``dy`` and ``dx`` are uniform on -max_shift .. max_shift, from torch's generator on the CPU.
-    What leaves on one side comes in on the other.
+    What comes in at the border are the pixels that left on the other side, or zeros (``mode`` as in
+    ``translate``).
 
     Examples
     --------
@@ -141,14 +143,21 @@ class RandomShift(nn.Module):
     (tensor(4.), True)
     """
 
-    def __init__(self, max_shift: int) -> None:
+    def __init__(self, max_shift: int, mode: str = "circular") -> None:
         super().__init__()
         self.max_shift = check_integer("max_shift", max_shift, 0)
+        check_choice("mode", mode, MODES)
+        self.border = self.max_shift if mode == "zeros" else 0
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
         """Shift in training mode."""
         if not self.training:
             return x
+        # With a border of zeros around them, it is zeros that come in on the other side.
+        return F.pad(self.rolled(F.pad(x, (self.border,) * 4)), (-self.border,) * 4)
+
+    def rolled(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """Shift each image by its own random shift, circularly."""
         n, c, h, w = x.shape
         dy, dx = torch.randint(-self.max_shift, self.max_shift + 1, (2, n, 1)).to(x.device)
         rows = (torch.arange(h, device=x.device) - dy) % h

@@ -23,12 +23,11 @@ from cnncourse.datasets import Dataset
 from cnncourse.records.stored import save_network, set_weights, shrink
 from cnncourse.records.trained import EPOCHS, NETWORKS, WEIGHTS, path_of
 from cnncourse.training import evaluate
-from experiments import invariance, lenet, pictures, shift
-from experiments.recipe import train
+from experiments import capstone, invariance, lenet, pictures, shift
 from experiments.runner import say
 
 OUT = Path(cnncourse.__file__).parent / "records" / WEIGHTS
-TOPICS = {"invariance": invariance, "lenet": lenet, "shift": shift}
+TOPICS = {"capstone": capstone, "invariance": invariance, "lenet": lenet, "shift": shift}
 NAMES = [f"{record}/{recipe}" for record, recipes in NETWORKS.items() for recipe in recipes]
 
 
@@ -39,7 +38,7 @@ def keep(name: str, out: Path = OUT) -> None:
     data = topic.drawn(chosen, seed=0)
     states: list[nn.Sequential] = []  # before training, and after each epoch
     build = partial(topic.build, chosen)
-    train(chosen, build, data, seed=0, watch=lambda model: states.append(deepcopy(model)))
+    topic.train(chosen, build, data, seed=0, watch=lambda model: states.append(deepcopy(model)))
     for epoch in (*EPOCHS.get(name, ()), None):
         last = chosen.epochs if epoch is None else epoch
         about = {"record": record, "recipe": recipe, "seed": 0, "epoch": last}

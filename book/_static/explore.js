@@ -56,8 +56,10 @@
   const within = (value, [low, high]) =>
     Number.isFinite(value) && value >= (low ?? -Infinity) && value <= (high ?? Infinity);
   const isRectangle = rows =>
-    Array.isArray(rows) && rows.length > 0 && rows.length <= 28 && Array.isArray(rows[0])
+    Array.isArray(rows) && rows.every(Array.isArray) && rows.length > 0 && rows.length <= 28
     && rows[0].length > 0 && rows[0].length <= 28 && rows.every(row => row.length === rows[0].length);
+
+  const sides = rows => `${rows.length} x ${rows[0].length}`;
 
   /** Read a value as the address has it; undefined if it is none that Python would accept. */
   function read(text, like, limits) {
@@ -70,8 +72,10 @@
     const fits = {
       boolean: () => typeof value === "boolean",
       string: () => limits.includes(value),
-      number: () => within(value, limits) && Number.isInteger(value) >= Number.isInteger(like),
-      object: () => isRectangle(value) && value.flat().every(item => within(item, limits)),
+      number: () => within(value, limits) && (limits[2] === "float" || Number.isInteger(value)),
+      object: () =>
+        isRectangle(value) && value.flat().every(item => within(item, limits))
+        && (limits[2] !== "fixed" || sides(value) === sides(like)),
     };
     return fits[typeof like]() ? value : undefined;
   }
@@ -87,7 +91,7 @@
   function withAddress(box, state) {
     const given = {};
     for (const [key, text] of asked(box) ?? []) {
-      if (!(key in state.limits)) continue;
+      if (!Object.hasOwn(state.limits, key)) continue;
       const value = read(text, state[key], state.limits[key]);
       if (value !== undefined) given[key] = value;
     }
@@ -137,7 +141,11 @@
     box.dataset.live = "";
     if (location.hash.includes("?") && asked(box)) box.scrollIntoView(); // its height has changed
     // After `render`, so that "Reset" leads back to the book's state, and not to a link's.
-    const apply = () => Object.entries(withAddress(box, state)).forEach(([k, v]) => model.set(k, v));
+    const apply = () => {
+      if (!asked(box)) return;
+      const given = { ...state, ...withAddress(box, state) };
+      for (const key of Object.keys(state.limits)) model.set(key, given[key]);
+    };
     apply();
     addEventListener("hashchange", apply);
     writeAddress(box, model, state);

@@ -78,6 +78,14 @@
       say("", guess ? `Write your guess as digits, ${sample}.` : `${ask}, or show the output without a guess.`);
     }
 
+    /** What a guess without a name may be told: how many numbers, how many right, or which side. */
+    function hint(given, right) {
+      if (given.length !== right.length) return `The question asks for ${right.length} number${right.length > 1 ? "s" : ""}.`;
+      if (right.length === 1) return given[0] < right[0] ? "That is too small." : "That is too large.";
+      const hits = given.filter((number, place) => number === right[place]).length;
+      return `${hits} of the ${right.length} numbers are right.`;
+    }
+
     function answerNumber() {
       const [given, right] = [numbers(guess, answer), numbers(answer, answer)];
       if (!given.length || given.some(isNaN)) return refuse();
@@ -87,7 +95,7 @@
         return reveal("right", `You said ${guess}; it is ${answer}. That is near.`, words);
       }
       if (words || near) return reveal("wrong", told(guess), words ?? measured);
-      say("wrong", `You said ${guess}. It is another number. Try once more, or show the output.`);
+      say("wrong", `You said ${guess}. ${hint(given, right)} Try once more, or show the output.`);
       toggle(false);
     }
 

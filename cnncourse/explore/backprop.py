@@ -20,8 +20,8 @@ class BackpropExplorer(Explorer):
     """A convolution forward, and backward from the gradient of its output."""
 
     script = "backprop"
-    x = Matrix([[0.0]], side=SIDE, low=-9, high=9)
-    kernel = Matrix([[0.0]], side=KERNEL_SIDE, low=-9, high=9)
+    x = Matrix([[0.0]], side=SIDE, low=-9, high=9, fixed=True)
+    kernel = Matrix([[0.0]], side=KERNEL_SIDE, low=-9, high=9, fixed=True)
     stride = traitlets.Int(1, min=1, max=3).tag(sync=True)
     padding = traitlets.Int(0, min=0, max=2).tag(sync=True)
     dilation = traitlets.Int(1, min=1, max=2).tag(sync=True)

@@ -113,15 +113,28 @@ class File(traitlets.Bytes):
 
 
 class Matrix(traitlets.TraitType[Tensor, Tensor]):
-    """A tensor of rank 2, float32, from nested lists on the page's side."""
+    """A tensor of rank 2, float32, from nested lists on the page's side.
 
-    def __init__(self, rows: Sequence[Sequence[float]], *, side: int, low: int, high: int) -> None:
+    A link may change the size of one that is not ``fixed``.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[Sequence[float]],
+        *,
+        side: int,
+        low: int,
+        high: int,
+        fixed: bool = False,
+    ) -> None:
         super().__init__(torch.tensor(rows, dtype=torch.float32))
-        self.side, self.low, self.high = side, low, high
+        self.side, self.low, self.high, self.fixed = side, low, high, fixed
         self.tag(sync=True, to_json=_rows, from_json=lambda rows, _: torch.tensor(rows))
 
     def validate(self, explorer: Explorer, value: object) -> Tensor:
         """Refuse what is no matrix, is too large, or has numbers out of range."""
+        if isinstance(value, (list, tuple)):
+            value = torch.tensor(value, dtype=torch.float32)
         if (
             not isinstance(value, Tensor)
             or value.ndim != 2
@@ -144,12 +157,16 @@ def _rows(value: Tensor, _: object) -> list[list[float]]:
 
 
 def _limits(trait: traitlets.TraitType) -> list[Any]:
-    """Return smallest and largest number, or all words; nothing for true and false."""
+    """Return smallest and largest number, or all words; nothing for true and false.
+
+    A third word tells numbers with a fraction, and matrices whose size a link may not change.
+    """
     if isinstance(trait, Matrix):
-        return [trait.low, trait.high]
+        return [trait.low, trait.high, *["fixed"] * trait.fixed]
     if isinstance(trait, traitlets.Enum):
         return list(trait.values)
-    return [getattr(trait, "min", None), getattr(trait, "max", None)]
+    kind = ["float"] * isinstance(trait, traitlets.Float)
+    return [getattr(trait, "min", None), getattr(trait, "max", None), *kind]
 
 
 _WIDGET = {*anywidget.AnyWidget.class_traits(sync=True), *ABOUT}

@@ -32,8 +32,8 @@ class HiddenKernelExplorer(Explorer):
     rate = traitlets.Float(0.25, min=0.05, max=1.25).tag(sync=True)
     steps = traitlets.Int(0, min=0, max=STEPS).tag(sync=True)
     revealed = traitlets.Bool(False).tag(sync=True)
-    hidden = Matrix([[2.0, -1.5]], side=2, low=-MOST, high=MOST)
-    noise = Matrix(NOISE.tolist(), side=SIDE, low=-9, high=9)
+    hidden = Matrix([[2.0, -1.5]], side=2, low=-MOST, high=MOST, fixed=True)
+    noise = Matrix(NOISE.tolist(), side=SIDE, low=-9, high=9, fixed=True)
     garments = File("explore/data/garments.bin")
 
     @property

@@ -20,8 +20,8 @@ class KernelExplorer(Explorer):
     """A picture, a kernel, and the map of what the kernel answers."""
 
     script = "kernel"
-    given = Matrix([[0.0]], side=SIDE, low=-100, high=100)
-    drawn = Matrix([[0.0] * SHEET] * SHEET, side=SIDE, low=0, high=1)
+    given = Matrix([[0.0]], side=SIDE, low=-100, high=100, fixed=True)
+    drawn = Matrix([[0.0] * SHEET] * SHEET, side=SIDE, low=0, high=1, fixed=True)
     kernel = Matrix([[0.0]], side=KERNEL_SIDE, low=-9, high=9)
     picture = traitlets.Enum(PICTURES, "given").tag(sync=True)
     turned = traitlets.Bool(False).tag(sync=True)

@@ -34,7 +34,7 @@ class PoolingExplorer(Explorer):
     """A picture, and what five ways to halve it make of it."""
 
     script = "pooling"
-    x = Matrix([[0.0]], side=SIDE, low=-100, high=100)
+    x = Matrix([[0.0]], side=SIDE, low=-100, high=100, fixed=True)
     picture = traitlets.Enum(PICTURES, "fine stripes").tag(sync=True)
     right = traitlets.Int(0, min=-STEPS, max=STEPS).tag(sync=True)
     down = traitlets.Int(0, min=-STEPS, max=STEPS).tag(sync=True)

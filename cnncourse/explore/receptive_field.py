@@ -24,7 +24,7 @@ class ReceptiveFieldExplorer(Explorer):
 
     script = "receptive_field"
     layers = Matrix([[3.0, 1.0, 1.0]], side=DEPTH, low=1, high=max(MOST.values()))
-    weight = Matrix([[1.0] * MOST["kernel"]] * DEPTH, side=DEPTH, low=-2, high=2)
+    weight = Matrix([[1.0] * MOST["kernel"]] * DEPTH, side=DEPTH, low=-2, high=2, fixed=True)
     level = traitlets.Int(1, min=1, max=DEPTH).tag(sync=True)
     unit = traitlets.Int(0, min=0, max=PIXELS - 1).tag(sync=True)
 

@@ -148,6 +148,8 @@ def describe(model: nn.Sequential) -> list[dict[str, Any]]:
 
 def _in_words(name: str, layer: nn.Module) -> dict[str, Any]:
     """Describe a layer; a size that both axes share is written twice."""
+    if isinstance(layer, nn.Sequential):
+        return {"name": name, "type": type(layer).__name__, "layers": describe(layer)}
     if type(layer) not in WORDS:
         raise TypeError(f"`model` must have layers that a page knows, got {layer} as {name}")
     words = {word: _twice(word, getattr(layer, word)) for word in WORDS[type(layer)]}

@@ -16,12 +16,14 @@ from torch import nn
 
 from cnncourse import shift
 from cnncourse._arguments import check_choice
+from cnncourse.capstone import small_net
 from cnncourse.invariance import digit_reader
 from cnncourse.lenet import LeNet, ModernLeNet, mlp
 from cnncourse.records.stored import set_weights
 
 # The recipes whose weights are kept, by record and by their names in it.
 NETWORKS: Mapping[str, Mapping[str, Callable[[], nn.Sequential]]] = {
+    "capstone": {"long": small_net},
     "invariance": {
         "dense": mlp,
         "conv_mean": partial(digit_reader, "mean"),
@@ -51,7 +53,7 @@ def load_trained(record: str, recipe: str, epoch: int | None = None) -> nn.Seque
     Parameters
     ----------
     record : str
-        As in `load_record`: ``invariance``, ``lenet`` or ``shift``.
+        As in `load_record`: ``capstone``, ``invariance``, ``lenet`` or ``shift``.
     recipe : str
         Of ``lenet``, for example, ``one_cycle`` (ten epochs of Fashion-MNIST) or
         ``lenet_modern_mnist`` (of MNIST). Of ``shift``: a name in ``cnncourse.shift.NETWORKS``.

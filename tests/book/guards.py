@@ -448,6 +448,7 @@ def collect(browser: Browser, directory: Path, name: str) -> Findings:
         with window(visit.page, PHONE):
             look(ON_A_PHONE)
         unfold(visit.page)
+        mount_explorers(visit.page)
         with window(visit.page, SMALL_PHONE):
             look(UNFOLDED_ON_A_SMALL_PHONE)
         look(UNFOLDED)
@@ -465,8 +466,10 @@ def fetch_figures(page: Page) -> None:
 
 
 def mount_explorers(page: Page) -> None:
-    """Come near every explorer, and wait until it draws and has said its first words."""
+    """Come near every explorer in sight, and wait until it draws and has said its first words."""
     for explorer in page.locator(".explorer").all():
+        if not explorer.is_visible():
+            continue  # behind a question: for later
         explorer.scroll_into_view_if_needed()
         explorer.locator(".explorer-said:not(:empty)").wait_for()
     page.evaluate("scrollTo(0, 0)")

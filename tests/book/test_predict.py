@@ -101,7 +101,7 @@ def test_mistake_is_named_and_stands_beside_the_result(page: Page) -> None:
 
 def test_unknown_mistake_gets_no_answer(page: Page) -> None:
     words = guess(page, LEFT, "199")
-    assert words.startswith("You said 199. It is another number.")
+    assert words.startswith("You said 199. That is too small.")
     assert "200" not in words
     assert not is_open(page, LEFT)
     box(page, LEFT).get_by_role("button", name="Show").click()
@@ -141,7 +141,10 @@ def test_list_is_read_as_people_write_it(page: Page, given: str) -> None:
         ("6 × 24 × 24", "", "6x24x24", "That is right."),
         ("6 × 24 × 24", "", "(6, 24, 24)", "That is right."),
         ("6 × 24 × 24", "", "6,24,24", "That is right."),
-        ("6 × 24 × 24", "", "6, 24", "It is another number."),
+        ("6 × 24 × 24", "", "6, 24", "The question asks for 3 numbers."),
+        ("6 × 24 × 24", "", "6, 28, 24", "2 of the 3 numbers are right."),
+        ("0.83", "", "0.9", "That is too large."),
+        ("0.83", "", "0.9, 1", "The question asks for 1 number."),
         ("0.83", "", "0,83", "That is right."),
         ("0.83", "", "83 %", "That is right."),
         ("83 %", "", "83%", "That is right."),

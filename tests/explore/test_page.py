@@ -53,12 +53,28 @@ def test_link_mounts_its_explorer_where_the_page_folds_and_leads_away_from_it(pa
     page.locator("#explore-kernel-2 .explorer-said", has_text="Row 1, column 1").wait_for()
 
 
-def test_a_changed_link_changes_an_explorer_that_is_there(page, tmp_path):
+def test_a_changed_link_sets_the_whole_state_of_an_explorer_that_is_there(page, tmp_path):
     page_of_two(tmp_path)
     page.goto((tmp_path / "index.html").as_uri() + "#explore-kernel?turned=true")
     page.locator(".explorer-said", has_text="= 5.").wait_for()
-    page.evaluate("location.hash = '#explore-kernel?turned=false&row=1'")
-    page.locator(".explorer-said", has_text="Row 1, column 0").wait_for()
+    page.evaluate("location.hash = '#explore-kernel?row=1'")
+    page.locator(".explorer-said", has_text="= 37.").wait_for()
+
+
+@pytest.mark.parametrize(
+    "query", ["constructor=1", "__proto__=3", "x=[[1],null]", "x=[[1]]", "kernel=[[1]]", "x=[1]"]
+)
+def test_a_link_that_fits_no_explorer_is_as_none(opened, query):
+    stage, plain = opened(explore.backprop(), query), opened(explore.backprop())
+    assert stage.said() == plain.said()
+    stage.page.get_by_label("stride").press("ArrowLeft")
+    stage.page.wait_for_function("() => location.hash.includes('stride')")  # still written
+    assert stage.errors == []
+
+
+def test_a_link_may_hold_a_fraction_where_the_first_number_is_whole(opened):
+    stage = opened(explore.lenet(), "noise=0.3")
+    stage.page.get_by_text("30 %").wait_for()
 
 
 def test_still_picture_stays_when_the_script_is_missing(page, tmp_path):

@@ -142,6 +142,21 @@ def test_random_shift_moves_each_image_by_its_own_shift_while_training():
     assert set(found) == set(steps)
 
 
+@pytest.mark.parametrize("mode", ["circular", "zeros"])
+def test_random_shift_fills_the_border_as_it_is_told(mode):
+    torch.manual_seed(0)
+    x = torch.rand(300, 2, 6, 5)
+    y = RandomShift(2, mode)(x)
+    steps = [(dy, dx) for dy in range(-2, 3) for dx in range(-2, 3)]
+    found = [
+        next(step for step in steps if torch.equal(translate(before, *step, mode), after))
+        for before, after in zip(x, y, strict=True)
+    ]
+    assert set(found) == set(steps)
+    with pytest.raises(ValueError, match="`mode` must be one of circular, zeros, got 'reflect'"):
+        RandomShift(2, "reflect")
+
+
 def test_random_shift_is_seeded_and_rests_in_evaluation():
     x, layer = torch.rand(9, 2, 6, 5), RandomShift(3)
     torch.manual_seed(1)

@@ -7,12 +7,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
+from cnncourse.capstone import RandomFlip, Residual
 from cnncourse.datasets import Dataset, Split
 from cnncourse.invariance import permute_pixels
 from cnncourse.records import load_record
-from cnncourse.shift import on_canvas
-from experiments import invariance, lenet, normalization, pooling, shift
+from cnncourse.shift import BlurMaxPool2d, RandomShift, on_canvas
+from experiments import capstone, invariance, lenet, normalization, pooling, shift
 from experiments.runner import definition
 
 LADDER = ["lenet_sigmoid", "relu", "max_pool", "he", "momentum", "one_cycle"]
@@ -357,3 +359,106 @@ def test_the_middle_layer_is_asked_again_after_the_layers_before_it_alone() -> N
     assert normalization.asked(net, x, y, wild, 0.1) == pytest.approx(
         normalization.asked(net, x, y, gradients, 0.1)
     )
+
+
+RUNGS = ["plain", "norm", "residual", "flipped", "moved", "smooth", "long"]
+
+
+def test_rungs_of_the_capstone_differ_in_one_thing() -> None:
+    steps = changes(capstone.RECIPES, RUNGS)
+    # A network without normalization needs a rate of its own; the trials choose it.
+    assert steps[0] == {"norm", "lr"}
+    assert steps[1:] == [{"residual"}, {"flipped"}, {"moved"}, {"smoothing"}, {"epochs"}]
+    for name, change in {"blur": "pool", "separable": "layer"}.items():
+        assert changes(capstone.RECIPES, ["smooth", name]) == [{change}]
+    assert changes(capstone.RECIPES, ["residual", "long_residual"]) == [{"epochs"}]
+
+
+@pytest.mark.parametrize("name", capstone.RECIPES)
+def test_every_network_of_the_capstone_has_the_parts_of_its_recipe(name: str) -> None:
+    recipe = capstone.RECIPES[name]
+    net = capstone.build(recipe)
+    assert sum(p.numel() for p in net.parameters()) <= 100_000
+    assert net(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+    kinds = [type(module) for module in net.modules()]
+    assert (nn.BatchNorm2d in kinds) == recipe.norm
+    assert (Residual in kinds) == recipe.residual
+    assert (BlurMaxPool2d in kinds) == (recipe.pool == "blur")
+    groups = {module.groups for module in net.modules() if isinstance(module, nn.Conv2d)}
+    assert (groups != {1}) == (recipe.layer == "separable")
+
+
+def test_the_capstone_changes_pictures_as_its_recipe_says() -> None:
+    x = torch.rand(50, 1, 6, 5)
+    kinds = {
+        name: [type(layer) for layer in capstone.pictures_of(capstone.RECIPES[name])]
+        for name in ("residual", "flipped", "moved")
+    }
+    assert list(kinds.values()) == [[], [RandomFlip], [RandomFlip, RandomShift]]
+    assert torch.equal(capstone.pictures_of(capstone.RECIPES["plain"])(x), x)
+    moved = capstone.pictures_of(capstone.MOVED)[-1]
+    assert (moved.max_shift, moved.border) == (2, 2)
+
+
+def test_the_loss_of_the_capstone_by_hand() -> None:
+    batch = Split(torch.rand(4, 1, 28, 28), torch.tensor([3, 1, 4, 1]))
+    scores = torch.randn(4, 10)
+    plain, smooth = (replace(capstone.RESIDUAL, smoothing=share) for share in (0.0, 0.1))
+    logs = scores.log_softmax(1)
+    right = -logs[torch.arange(4), batch.labels].mean()
+    found = capstone.loss_of(lambda x: scores, plain, batch)
+    torch.testing.assert_close(found, right)
+    # A tenth of the weight goes to all ten classes alike.
+    found = capstone.loss_of(lambda x: scores, smooth, batch)
+    torch.testing.assert_close(found, 0.9 * right - 0.1 * logs.mean())
+
+
+SHORT = replace(capstone.SMOOTH, epochs=2, batch_size=16)
+
+
+def test_a_run_of_the_capstone_repeats_and_a_trial_never_sees_the_test_split(monkeypatch) -> None:
+    monkeypatch.setattr(capstone, "load", lambda recipe: tiny())
+    first, again = (capstone.run(SHORT, 3) for _ in range(2))
+    assert {**first, "seconds": 0} == {**again, "seconds": 0}
+    assert first["train_loss"] != capstone.run(SHORT, 4)["train_loss"]
+    assert torch.tensor(first["confusion"]).sum(1).tolist() == [2] * 10
+    forms = ("", "mean_", "mirrored_")
+    assert first.keys() >= {
+        f"{form}{split}_accuracy" for form in forms for split in capstone.SPLITS
+    }
+    trial = capstone.run(replace(SHORT, trial=True), 3)
+    assert not [name for name in trial if "test" in name or name == "confusion"]
+
+
+def test_the_mean_of_the_weights_forgets_as_its_recipe_says() -> None:
+    def after_two_steps(memory: float) -> tuple[torch.Tensor, torch.Tensor]:
+        recipe = replace(SHORT, epochs=1, batch_size=20, memory=memory)
+        (net, mean), _ = capstone.train(recipe, lambda: capstone.build(recipe), tiny(), 0)
+        return net.fc.weight, mean.fc.weight
+
+    last, first = after_two_steps(1.0)  # which never forgets the weights after the first step
+    torch.testing.assert_close(after_two_steps(0.0)[1], last, atol=0, rtol=0)
+    torch.testing.assert_close(after_two_steps(0.75)[1], 0.75 * first + 0.25 * last)
+    assert not torch.equal(first, last)
+
+
+def test_those_who_watch_see_the_mean_before_the_first_epoch_and_after_each() -> None:
+    seen = []
+    (_, mean), course = capstone.train(
+        SHORT,
+        lambda: capstone.build(SHORT),
+        tiny(),
+        0,
+        watch=lambda model: seen.append(model.fc.weight.detach().clone()),
+    )
+    assert len(seen) == 1 + SHORT.epochs == 1 + len(course["train_loss"])
+    torch.manual_seed(0)
+    assert torch.equal(seen[0], capstone.build(SHORT).fc.weight)
+    assert torch.equal(seen[-1], mean.fc.weight)
+
+
+def test_a_loss_that_is_no_number_ends_the_training() -> None:
+    images, labels = tiny().train
+    broken = tiny()._replace(train=Split(images * torch.nan, labels))
+    with pytest.raises(FloatingPointError, match="the training loss is nan: try a lower rate"):
+        capstone.train(SHORT, lambda: capstone.build(SHORT), broken, 0)

@@ -34,7 +34,10 @@ def tiny() -> Dataset:
 def kept(monkeypatch, tmp_path: Path) -> Path:
     """Keep the weights of a short training, before it and after one of its three epochs too."""
     topic = SimpleNamespace(
-        RECIPES={"dense": SHORT}, build=shift.build, drawn=lambda recipe, seed: tiny()
+        RECIPES={"dense": SHORT},
+        build=shift.build,
+        drawn=lambda recipe, seed: tiny(),
+        train=train,
     )
     monkeypatch.setitem(weights.TOPICS, "shift", topic)
     monkeypatch.setattr(weights, "EPOCHS", {"shift/dense": (0, 1)})

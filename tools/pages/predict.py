@@ -26,7 +26,7 @@ from sphinx.util.docutils import SphinxDirective
 from tools.predictions import Prediction, read, split
 
 TITLE = "Predict"
-LABELS = {" × ": "Your guess, such as 2 x 3", ", ": "Your guess, such as 2, 3"}
+SAMPLES = {" × ": "2 x 3", ", ": "2, 3"}  # by what stands between the numbers of an answer
 FIELD = (
     '<label>{label} <input type="text" name="guess" autocomplete="off" spellcheck="false"'
     ' size="{size}" aria-describedby="{ask}"{mode}></label>'
@@ -83,11 +83,18 @@ def choices(prediction: Prediction, ask: str) -> str:
 
 def written(prediction: Prediction, ask: str) -> str:
     """Write the field for a number, a shape or a list."""
-    labels = [label for mark, label in LABELS.items() if mark in prediction.answer]
-    isolated = not labels and not prediction.answer.startswith(("-", "−"))
+    marks = [mark for mark in SAMPLES if mark in prediction.answer]
+    isolated = not marks and not prediction.answer.startswith(("-", "−"))
     mode = ' inputmode="decimal"' if isolated else ""  # such a keyboard has no letter and no minus
-    size = 24 if labels else 8
-    return FIELD.format(label=(*labels, "Your guess")[0], ask=ask, mode=mode, size=size)
+    size = 24 if marks else 8
+    return FIELD.format(label=label(prediction.answer, marks), ask=ask, mode=mode, size=size)
+
+
+def label(answer: str, marks: list[str]) -> str:
+    """Say how many numbers are asked for, and how they are written."""
+    if not marks:
+        return "Your guess"
+    return f"Your guess, {len(answer.split(marks[0]))} numbers such as {SAMPLES[marks[0]]}"
 
 
 def key(prediction: Prediction) -> Iterator[str]:
