@@ -159,16 +159,6 @@ def test_keyboard_draws_with_a_pen(opened) -> None:
     assert stage.errors == []
 
 
-def test_pen_draws_where_it_is_seen_on_a_moved_picture(opened) -> None:
-    stage = opened(explore.lenet(), "picture=drawing&drawing=[[0]]&right=5&down=-3")
-    picture = stage.page.get_by_label("Picture: arrow")
-    picture.press("Space")
-    stage.wait_for_words("Pen at row 14, column 14, white.")
-    rows = torch.tensor(json.loads(stage.state()["drawing"]))
-    assert divmod(rows.argmax().item(), 28) == (16, 9)
-    assert rows[17, 9] == 1
-
-
 def test_map_of_equal_numbers_has_no_largest_place(opened) -> None:
     stage = opened(explore.lenet(), "layer=act2&channel=6")
     assert "act2, channel 6 is largest at row" in stage.said()
