@@ -180,7 +180,7 @@ function render({ model, el }) {
   });
   const network = networks(model);
   const { example, chosen } = pictures(model);
-  const [seen, large] = [canvasToDraw(model, chosen), picture("")];
+  const [seen, large] = [canvasToDraw(model, chosen, () => show()), picture("")];
   const [answered, layers, recipe] = [answers(), layerRows(model), recipes(model, network)];
   const left = make("div", { class: "explorer-stage xray-side" });
   left.append(seen.element, answered.table, controls);
@@ -235,13 +235,15 @@ function render({ model, el }) {
     const name = model.get("layer");
     const k = network().layers.findIndex((layer) => layer.name === name);
     const channel = Math.min(model.get("channel"), outputs[k].shape[0] - 1);
-    const { map, h, w, i, j, value } = enlarged(outputs[k], channel);
+    const { map, h, w, i, j, value, isFlat } = enlarged(outputs[k], channel);
     const { top, left, size } = field(network(), k, i, j);
     large.paint(map, h, w, coloured(outputs[k].values));
-    large.marks.replaceChildren(...framed({ x: j, y: i, width: 1, height: 1 }));
-    seen.marks.replaceChildren(...framed({ x: left, y: top, width: size, height: size }));
+    const around = { x: left, y: top, width: size, height: size };
+    large.marks.replaceChildren(...(isFlat ? [] : framed({ x: j, y: i, width: 1, height: 1 })));
+    seen.marks.replaceChildren(...(isFlat ? [] : framed(around)), ...seen.pen().marks);
     const isMap = outputs[k].shape.length > 1;
     large.name.textContent = `${name}, ${isMap ? "channel" : "number"} ${channel}`;
+    if (isFlat) return `${large.name.textContent} is ${number(value)} everywhere.`;
     const where = isMap ? ` is largest at row ${i}, column ${j}` : "";
     return `${large.name.textContent}${where}: ${number(value)}.`;
   };
@@ -256,7 +258,7 @@ function render({ model, el }) {
     answered.show(shares, names(model));
     recipe.show();
     showLayers(outputs);
-    const words = [inWords(shares, names(model)), showChosen(outputs)];
+    const words = [seen.pen().words, inWords(shares, names(model)), showChosen(outputs)];
     say([...words, model.get("scales") ? through(found) : ""].join(" ").trim());
   };
   return follow(model, [...KEYS, "weights"], show);

@@ -1,7 +1,7 @@
 // @ts-check
 // The picture of LeNet under X-ray: chosen, drawn, moved.
 
-import { button, change, clamp, drag, follow, grey, make, picture } from "./parts.js";
+import { button, change, clamp, drag, follow, grey, make, outline, picture } from "./parts.js";
 import { SIDE, withLine } from "./xray.js";
 
 /** @typedef {import("./parts.js").Model} Model */
@@ -53,27 +53,39 @@ export function pictures(model) {
 }
 
 /**
- * The picture: a finger or a pointer draws on it or moves it, arrow keys move it.
+ * The picture: a finger or a pointer draws on it or moves it; arrow keys move a pen, with which the
+ * space bar draws, or the picture. `pen` tells where the pen is, while the keyboard draws.
  * @param {Model} model
  * @param {() => Float32Array} chosen
+ * @param {() => void} again called when the pen moves
  */
-export function canvasToDraw(model, chosen) {
+export function canvasToDraw(model, chosen, again) {
   const seen = picture("What LeNet sees");
   seen.panel.tabIndex = 0;
   seen.panel.removeAttribute("aria-hidden");
   seen.panel.setAttribute("role", "application");
-  seen.panel.setAttribute("aria-label", "Picture: arrow keys move it");
   const moveTo = (/** @type {number} */ right, /** @type {number} */ down) =>
     change(model, { right: clamp(right, -MOST, MOST), down: clamp(down, -MOST, MOST) });
   const place = () => [model.get("right"), model.get("down")];
   let [draws, x0, y0, right0, down0] = [true, 0, 0, 0, 0];
-  const reach = (/** @type {number} */ x, /** @type {number} */ y) => {
-    if (!draws) return moveTo(right0 + Math.round(x - x0), down0 + Math.round(y - y0));
+  const pen = { row: SIDE / 2, column: SIDE / 2, seen: false };
+  const line = (/** @type {number} */ x, /** @type {number} */ y) => {
     const [right, down] = place();
     const values = withLine(chosen(), [y0 - down, x0 - right], [y - down, x - right]);
     const rows = Array.from({ length: SIDE }, (_, i) => values.slice(i * SIDE, (i + 1) * SIDE));
     [x0, y0] = [x, y];
     change(model, { picture: "drawing", drawing: rows });
+  };
+  const reach = (/** @type {number} */ x, /** @type {number} */ y) => {
+    if (!draws) return moveTo(right0 + Math.round(x - x0), down0 + Math.round(y - y0));
+    const [row, column] = [y, x].map((at) => clamp(Math.floor(at), 0, SIDE - 1));
+    Object.assign(pen, { row, column, seen: false });
+    line(x, y);
+  };
+  const stepPen = (/** @type {number} */ right, /** @type {number} */ down) => {
+    const [row, column] = [pen.row + down, pen.column + right].map((k) => clamp(k, 0, SIDE - 1));
+    Object.assign(pen, { row, column, seen: true });
+    again();
   };
   drag(seen.panel, {
     to(across, down, event) {
@@ -81,15 +93,33 @@ export function canvasToDraw(model, chosen) {
       if (event.type === "pointerdown") [x0, y0, right0, down0] = [x, y, ...place()];
       reach(x, y);
     },
-    by: (right, down) => moveTo(model.get("right") + right, model.get("down") + down),
+    by(right, down) {
+      if (draws) stepPen(right, down);
+      else moveTo(model.get("right") + right, model.get("down") + down);
+    },
+  });
+  seen.panel.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+    if (!draws || ![" ", "Enter"].includes(event.key)) return;
+    event.preventDefault(); // or the page would scroll
+    pen.seen = true;
+    [x0, y0] = [pen.column + 0.5, pen.row + 0.5];
+    line(x0, y0);
+    again();
+  });
+  seen.panel.addEventListener("blur", () => {
+    if (!pen.seen) return;
+    pen.seen = false;
+    again();
   });
   const modes = ["Draw", "Move"].map((name) => {
     return button(name, () => press(name === "Draw"), {
-      title: `${name} with a finger or a mouse`,
+      title: `${name} with a finger, a mouse or arrow keys`,
     });
   });
   const press = (/** @type {boolean} */ isDrawing) => {
     draws = isDrawing;
+    const keys = draws ? "arrow keys move the pen, space draws" : "arrow keys move it";
+    seen.panel.setAttribute("aria-label", `Picture: ${keys}`);
     modes.forEach((mode, k) => mode.setAttribute("aria-pressed", String((k === 0) === draws)));
   };
   press(true);
@@ -98,7 +128,19 @@ export function canvasToDraw(model, chosen) {
     change(model, { picture: "drawing", drawing: [[0]], right: 0, down: 0, noise: 0 });
   });
   seen.element.append(make("div", { class: "xray-tools" }, ...modes, clear));
-  return seen;
+  const penNow = () => {
+    if (!draws || !pen.seen) return { marks: [], words: "" };
+    const { row, column } = pen;
+    const [i, j] = [row - model.get("down"), column - model.get("right")];
+    const inside = Math.min(i, j) >= 0 && Math.max(i, j) < SIDE;
+    const level = inside ? chosen()[i * SIDE + j] : 0;
+    const colour = level > 0.75 ? "white" : level < 0.25 ? "black" : "grey";
+    return {
+      marks: outline(row, column, 1, 1, "explorer-pen"),
+      words: `Pen at row ${row}, column ${column}, ${colour}.`,
+    };
+  };
+  return { ...seen, pen: penNow };
 }
 
 /**

@@ -263,7 +263,9 @@ function render({ model, el }) {
         `${training ? "training" : "evaluation"}; changed: ${ORDER[p]} picture, ${
           ORDER[c]
         } channel. ` +
-        `Moved: ${moved.length} of ${distances.length} tiles, in ${pictures} of ${n} pictures. ` +
+        `Moved: ${moved.length} of ${distances.length} tiles, in ${pictures} of ${n} ${
+          n === 1 ? "picture" : "pictures"
+        }. ` +
         `${others} ${source}`,
     );
   };

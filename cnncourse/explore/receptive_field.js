@@ -333,7 +333,11 @@ function render({ model, el }) {
     const [gradient] = gradients(layers, weight, level, unit, PIXELS);
     const counting = gradient.filter(Boolean).length;
     const inside = Math.min(PIXELS, first + size) - Math.max(0, first);
-    const outside = inside < size ? ` ${inside} of them are in the row.` : "";
+    const outside = inside < size
+      ? ` ${inside} of them ${inside === 1 ? "is" : "are"} in the row.`
+      : "";
+    const most = hold(0.95, gradient);
+    const holding = most === 1 ? "pixel holds" : "pixels hold";
     const holes = counting < inside
       ? ` The gradient is zero at ${inside - counting} of these pixels.`
       : "";
@@ -342,7 +346,10 @@ function render({ model, el }) {
         `${size === 1 ? "pixel" : "pixels"}, from ${number(first)} to ${
           number(first + size - 1)
         }.` +
-        `${outside}${holes} ${hold(0.95, gradient)} pixels hold 95 % of the gradient.`,
+        outside +
+        (counting
+          ? `${holes} ${most} ${holding} 95 % of the gradient.`
+          : " The gradient is zero everywhere."),
     );
   };
   return follow(model, KEYS, show);

@@ -101,8 +101,8 @@ export function field({ layers }, k, i, j) {
 }
 
 /**
- * One map, and the place of its largest number; or all numbers of a dense layer in rows, and the
- * place of the chosen one.
+ * One map, and the place of its largest number, which a flat map of equal numbers lacks; or all
+ * numbers of a dense layer in rows, and the place of the chosen one.
  * @param {Tensor} output
  * @param {number} channel
  */
@@ -110,11 +110,19 @@ export function enlarged({ shape: [c, h, w], values }, channel) {
   if (!h) {
     const rows = Math.ceil(c / COLUMNS);
     const map = Float32Array.from({ length: rows * COLUMNS }, (_, k) => values[k] ?? NaN);
-    return { map, h: rows, w: COLUMNS, ...placeOf(channel, COLUMNS), value: values[channel] };
+    const value = values[channel];
+    return { map, h: rows, w: COLUMNS, ...placeOf(channel, COLUMNS), value, isFlat: false };
   }
   const map = values.slice(channel * h * w, (channel + 1) * h * w);
   const value = Math.max(...map);
-  return { map, h, w, ...placeOf(map.indexOf(value), w), value };
+  return {
+    map,
+    h,
+    w,
+    ...placeOf(map.indexOf(value), w),
+    value,
+    isFlat: value === Math.min(...map),
+  };
 }
 
 /**

@@ -113,8 +113,9 @@ def test_maps_stand_side_by_side_and_one_of_them_is_large(modules: Modules) -> N
 def test_keyboard_moves_the_picture_and_chooses_a_map(opened) -> None:
     stage, explorer = opened(explore.lenet()), explore.lenet()
     assert stage.said().startswith(said_of(explorer))
+    stage.page.get_by_role("button", name="Move").press("Space")
     for _ in range(4):
-        stage.page.get_by_label("Picture: arrow").press("ArrowDown")
+        stage.page.get_by_label("Picture: arrow keys move it").press("ArrowDown")
     explorer.down = 4
     assert explorer.probabilities.argmax() != 3  # or the hint promises too much
     stage.wait_for_words(said_of(explorer))
@@ -125,6 +126,88 @@ def test_keyboard_moves_the_picture_and_chooses_a_map(opened) -> None:
     stage.wait_for_words(f"pool2, channel 7 is largest at row {i}, column {j}: {map7.max():.3g}.")
     stage.wait_for_state(down="4", layer="pool2", channel="7")
     assert stage.errors == []
+
+
+def test_keyboard_draws_with_a_pen(opened) -> None:
+    stage = opened(explore.lenet())
+    stage.page.get_by_role("button", name="Clear").press("Space")
+    stage.wait_for_state(picture="drawing")
+    picture = stage.page.get_by_label("Picture: arrow keys move the pen, space draws")
+    picture.press("ArrowUp")
+    stage.wait_for_words("Pen at row 13, column 14, black. LeNet answers ")
+    for _ in range(4):
+        picture.press("ArrowLeft")
+    top = stage.page.evaluate("() => { scrollTo(0, 1); return scrollY; }")
+    picture.press("Space")
+    stage.wait_for_words("Pen at row 13, column 10, white.")
+    assert stage.page.evaluate("scrollY") == top
+    assert picture.locator(".explorer-pen").count() == 1
+    rows = torch.tensor(json.loads(stage.state()["drawing"]))
+    expected = torch.zeros(28, 28)
+    expected[12:15, 9:12] = torch.tensor([[0.6, 1, 0.6], [1, 1, 1], [0.6, 1, 0.6]])
+    torch.testing.assert_close(rows.float(), expected)
+    picture.press("ArrowUp")
+    picture.press("ArrowLeft")
+    stage.wait_for_words("Pen at row 12, column 9, grey.")
+    stage.page.get_by_role("button", name="Move").press("Space")
+    explorer = explore.lenet()
+    explorer.set_state({"picture": "drawing", "drawing": rows.tolist()})
+    stage.page.locator(".explorer-said", has_not_text="Pen at").wait_for()
+    stage.wait_for_words(said_of(explorer))
+    assert picture.count() == 0
+    assert stage.page.locator(".explorer-pen").count() == 0
+    assert stage.errors == []
+
+
+def test_map_of_equal_numbers_has_no_largest_place(opened) -> None:
+    stage = opened(explore.lenet(), "layer=act2&channel=6")
+    assert "act2, channel 6 is largest at row" in stage.said()
+    stage.page.get_by_role("button", name="Clear").click()
+    explorer = explore.lenet()
+    explorer.set_state({"picture": "drawing", "drawing": [[0.0]]})
+    value = explorer.outputs["act2"][6].unique().item()
+    stage.wait_for_words(f"act2, channel 6 is {value:.3g} everywhere.")
+    for name in (".xray-side", ".xray-right > .explorer-picture"):
+        assert stage.page.locator(f"{name} .explorer-window").count() == 0
+    stage.page.get_by_role("button", name="Reset").click()
+    stage.wait_for_words("act2, channel 6 is largest at row")
+    assert stage.page.locator(".xray-side .explorer-window").count() == 1
+
+
+def test_scales_fit_a_narrow_phone(opened) -> None:
+    stage = opened(explore.lenet("lenet_sigmoid", 0, scales=True), phone=True)
+    stage.wait_for_words("The signal in fc3")
+    for width in (320, 360):
+        stage.page.set_viewport_size({"width": width, "height": 640})
+        assert stage.page.evaluate("document.scrollingElement.scrollWidth") <= width
+        inside = stage.page.locator(".xray-scales .xray-bar").evaluate_all(
+            """bars => bars.every(bar => bar.getBoundingClientRect().right
+                <= bar.closest(".explorer-box").getBoundingClientRect().right)"""
+        )
+        assert inside
+
+
+def test_forced_colours_show_bars_and_what_is_chosen(opened) -> None:
+    stage = opened(explore.lenet(), forced_colors="active")
+    highlight = stage.page.evaluate(
+        """() => {
+            const probe = document.createElement("i");
+            probe.style.cssText = "color: Highlight; forced-color-adjust: none";
+            document.body.append(probe);
+            return getComputedStyle(probe).color;
+        }"""
+    )
+    style = "(e, key) => getComputedStyle(e)[key]"
+    bar = stage.page.locator(".xray-answers .xray-bar > span").first
+    assert bar.evaluate(style, "backgroundColor") == highlight
+    chosen = stage.page.get_by_role("button", name="Draw"), stage.page.locator(":checked + canvas")
+    other = stage.page.get_by_role("button", name="Move")
+    assert [one.evaluate(style, "outlineStyle") for one in (*chosen, other)] == [
+        "solid",
+        "solid",
+        "none",
+    ]
+    assert {one.evaluate(style, "outlineColor") for one in chosen} == {highlight}
 
 
 def test_finger_draws_moves_and_chooses_a_map(opened) -> None:

@@ -135,6 +135,11 @@ def test_link_leads_to_a_state(opened) -> None:
     assert stage.errors == []
 
 
+def test_one_picture_is_not_called_pictures(opened) -> None:
+    stage = opened(explore.normalization(n=1))
+    assert "Moved: 1 of 4 tiles, in 1 of 1 picture. " in stage.said()
+
+
 def test_python_refuses_what_the_explorer_cannot_show() -> None:
     with pytest.raises(ValueError, match="`norm` must be one of batch, layer"):
         explore.normalization("weight")

@@ -130,6 +130,17 @@ def test_small_picture_in_a_link_is_not_pooled(opened) -> None:
     assert stage.errors == []
 
 
+@pytest.mark.parametrize(
+    ("name", "part"), [("pooling", ".explorer-bar span"), ("channels", ".explorer-part")]
+)
+def test_bars_keep_a_colour_where_colours_are_forced(opened, name, part) -> None:
+    stage = opened(getattr(explore, name)(), forced_colors="active")
+    bar = stage.page.locator(part).first
+    assert bar.evaluate("bar => getComputedStyle(bar).forcedColorAdjust") == "none"
+    ground = "bar => [bar, document.body].map(e => getComputedStyle(e).backgroundColor)"
+    assert len(set(bar.evaluate(ground))) == 2
+
+
 def test_python_refuses_what_the_explorer_cannot_show() -> None:
     with pytest.raises(ValueError, match=r"`x` must have at least 12 rows.*got \(11, 20\)"):
         explore.pooling(torch.zeros(11, 20))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from torch import nn
@@ -100,6 +102,21 @@ def test_holes_are_counted_and_a_border_cuts(opened) -> None:
     stage = opened(explore.receptive_field([(3, 1, 2)] * 4), "unit=1")
     stage.wait_for_words("from −7 to 9. 10 of them are in the row. The gradient is zero at 5 of")
     assert stage.page.locator("rect.explorer-seen").count() == 5
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ([1, 1, 1, 1, 1], "from 7 to 9. 3 pixels hold 95 % of the gradient."),
+        ([0, 1, 0, 0, 0], "at 2 of these pixels. 1 pixel holds 95 % of the gradient."),
+        ([0, 0, 0, 0, 0], "from 7 to 9. The gradient is zero everywhere."),
+    ],
+)
+def test_words_fit_the_number_of_pixels_that_count(opened, row, words) -> None:
+    explorer = explore.receptive_field([(3, 1, 1)])
+    stage = opened(explorer, f"weight={json.dumps([row] * 5)}&unit=8")
+    stage.wait_for_words(words)
+    assert "0 pixels" not in stage.said()
 
 
 def test_finger_chooses_a_unit(opened) -> None:
