@@ -34,6 +34,7 @@ PACKAGES = (
     "jaxtyping",
     "safetensors",
     "tqdm",
+    "anywidget",
     "pandas",
     "ipython",
 )
