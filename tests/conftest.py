@@ -8,6 +8,9 @@ from pathlib import Path
 
 import jaxtyping
 import pytest
+from playwright.sync_api import Browser
+
+from tests.book.chromium import started
 
 ROOT = Path(__file__).resolve().parents[1]
 # In this order: what takes minutes is begun first, so that all processes end at the same time.
@@ -52,3 +55,10 @@ def as_installed() -> Iterator[None]:
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Start it once for the site and the explorers: playwright starts once in a process."""
+    with started() as chromium:
+        yield chromium

@@ -1,24 +1,16 @@
-"""One browser for all tests that look at pages, one visit to each page."""
+"""The built site, and one visit to each of its pages."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
-from tests.book.chromium import started
 from tests.book.guards import Findings, collect
 from tests.book.visits import SITE, find_stale_files
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Start it once: playwright cannot be started twice in a process."""
-    with started() as chromium:
-        yield chromium
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,10 @@ SUMS, LEFT, BORDERS = 1, 2, 5  # a list, a number and a choice of that chapter
 FOLDED = '[hidden="until-found"]'
 
 
+# How a word ends that leaves the output closed.
+UNNAMED = ("asks for 3 numbers.", "numbers are right.", "too large.", "too small.")
+
+
 @pytest.fixture
 def page(browser: Browser, site: Path) -> Iterator[Page]:
     with visiting(browser, site, NAME) as visit:
@@ -144,7 +148,6 @@ def test_list_is_read_as_people_write_it(page: Page, given: str) -> None:
         ("6 × 24 × 24", "", "6, 24", "The question asks for 3 numbers."),
         ("6 × 24 × 24", "", "6, 28, 24", "2 of the 3 numbers are right."),
         ("0.83", "", "0.9", "That is too large."),
-        ("0.83", "", "0.9, 1", "The question asks for 1 number."),
         ("0.83", "", "0,83", "That is right."),
         ("0.83", "", "83 %", "That is right."),
         ("83 %", "", "83%", "That is right."),
@@ -173,7 +176,7 @@ def test_guesses_are_read_and_compared(
         page.route(f"**/{NAME}.html", changed)
         page.reload(wait_until="load")
         assert part in guess(page, LEFT, given)
-        assert is_open(page, LEFT) != ("another" in part)
+        assert is_open(page, LEFT) != part.endswith(UNNAMED)
         page.unroute_all()
 
 

@@ -1,4 +1,4 @@
-"""The browser of the site's tests, for explorers."""
+"""Explorers in the browser that all tests share."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from tests.book.conftest import browser  # noqa: F401 -- one for the process
 from tests.explore.stage import Modules, Stage, opener
 
 
 @pytest.fixture(scope="session")
-def modules(browser: Browser) -> Iterator[Modules]:  # noqa: F811
+def modules(browser: Browser) -> Iterator[Modules]:
     """Call what a module exports: ``modules.call("arithmetic", "corr2d", x, kernel)``."""
     page = browser.new_page()
     yield Modules(page)
@@ -20,7 +19,7 @@ def modules(browser: Browser) -> Iterator[Modules]:  # noqa: F811
 
 
 @pytest.fixture
-def opened(browser: Browser, tmp_path) -> Iterator[Callable[..., Stage]]:  # noqa: F811
+def opened(browser: Browser, tmp_path) -> Iterator[Callable[..., Stage]]:
     """Open an explorer: ``opened(explore.kernel(), "turned=true", phone=True)``."""
     before = set(browser.contexts)
     yield opener(browser, tmp_path)
