@@ -67,8 +67,8 @@ class Plan:
     falling: bool = True
     smoothing: float = 0.1
     batch_size: int = 128
-    passes: float = 0.3
-    hard: float = 0.1
+    passes: float = 0.45
+    hard: float = 0.15
 
     def __post_init__(self) -> None:
         check_choice("network", self.network, ("small", "lenet"))
@@ -184,7 +184,9 @@ class Descent:
 
     ``v = momentum v + g`` and ``weight -= rate (g + momentum v)``, which is Nesterov's momentum as
     torch.optim has it, and plain descent for a momentum of zero. Under the orthogonal rule the step
-    of filters is replaced by `orthogonalize` of it, as a matrix with one row a filter.
+    of filters goes through `orthogonalize`, as a matrix with one row a filter. Then they get their
+    length back: in front of a normalization only the direction counts, and a step turns short
+    weights further than long ones.
 
     The first optimizer of torch.optim in a process loads the compiler of torch, which takes longer
     than the training here; hence this one.
@@ -192,25 +194,24 @@ class Descent:
 
     def __init__(self, weights: Iterable[nn.Parameter], rule: str) -> None:
         check_choice("rule", rule, RULES)
-        self.weights, self.rule = list(weights), rule
+        self.weights = list(weights)
+        self.filters = [rule == "orthogonal" and weight.ndim == 4 for weight in self.weights]
+        self.momentum = [FILTER_MOMENTUM if on else MOMENTUM[rule] for on in self.filters]
         self.velocities = [torch.zeros_like(weight) for weight in self.weights]
+        self.lengths = [weight.detach().norm() for weight in self.weights]
 
     @torch.no_grad()
     def __call__(self, rate: float) -> None:
         """Make a step with the gradients that are there, and take them away."""
-        for weight, velocity in zip(self.weights, self.velocities, strict=True):
-            weight -= rate * self.direction(weight, velocity)
+        for k, weight in enumerate(self.weights):
+            self.velocities[k].mul_(self.momentum[k]).add_(weight.grad)
+            step = weight.grad + self.momentum[k] * self.velocities[k]
+            if self.filters[k]:
+                weight -= rate * orthogonalize(step.flatten(1)).view_as(step)
+                weight *= self.lengths[k] / weight.norm()
+            else:
+                weight -= rate * step
             weight.grad = None
-
-    def direction(
-        self, weight: Float[Tensor, "o ..."], velocity: Float[Tensor, "o ..."]
-    ) -> Float[Tensor, "o ..."]:
-        """Update the velocity and return what the rate multiplies."""
-        filters = self.rule == "orthogonal" and weight.ndim == 4
-        momentum = FILTER_MOMENTUM if filters else MOMENTUM[self.rule]
-        velocity.mul_(momentum).add_(weight.grad)
-        step = weight.grad + momentum * velocity
-        return orthogonalize(step.flatten(1)).view_as(step) if filters else step
 
 
 def rate_at(step: int, steps: int) -> float:

@@ -1,10 +1,12 @@
 """Chapter 11: from the book's loop to a second, one change a rung; and the end without each part.
 
-The digits are those of MNIST. How long the last rung trains was chosen by trials on the validation
-split, with seeds of their own, before any run had measured the test split. ``seconds`` is wall
-time, ``cpu_seconds`` leaves out the waiting for a busy core. Both are comparable within one record
-only, so every seed runs through all rungs before the next seed begins. What only the first run of a
-process pays is left out: a short one comes first, and is not counted.
+The digits are those of MNIST. All rungs but the last two make one pass over them. How long the last
+one trains was chosen by trials, before any run had measured the test split: the fewest passes that
+read `GOAL` of the validation split, on average over seeds of their own.
+
+``seconds`` is wall time, ``cpu_seconds`` leaves out the waiting for a busy core. Both are
+comparable within one record only, so every seed runs through all rungs before the next seed begins.
+What only the first run of a process pays is left out: a short one comes first, and does not count.
 """
 
 from __future__ import annotations
@@ -29,6 +31,10 @@ class Rung(Plan):
     trial: bool = False
 
 
+# The digits of the validation split are harder than those of the test split: chapter 8's LeNet
+# reads 98.77 % of the one and 99.13 % of the other.
+GOAL = 0.9885
+
 BOOK = Rung(
     change="the book's loop: LeNet with ReLU, plain descent",
     network="lenet",
@@ -37,7 +43,7 @@ BOOK = Rung(
     rule="plain",
     falling=False,
     smoothing=0.0,
-    passes=4.0,
+    passes=1.0,
     hard=0.0,
 )
 MOMENTUM = replace(BOOK, change="Nesterov's momentum", rule="momentum", lr=0.03)
@@ -64,8 +70,7 @@ WITHOUT = {
     "without_smoothing": replace(END, change="the end, labels as they are", smoothing=0.0),
     "without_orthogonal": replace(END, change="the end, momentum alone", rule="momentum"),
 }
-RECIPES: Mapping[str, Rung] = {
-    **TRIALS,
+RUNGS = {
     "book": BOOK,
     "momentum": MOMENTUM,
     "falling": FALLING,
@@ -77,8 +82,8 @@ RECIPES: Mapping[str, Rung] = {
     "orthogonal": ORTHOGONAL,
     "short": SHORT,
     "end": END,
-    **WITHOUT,
 }
+RECIPES: Mapping[str, Rung] = {**TRIALS, **RUNGS, **WITHOUT}
 
 
 @functools.cache

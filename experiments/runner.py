@@ -35,8 +35,8 @@ class Experiment:
     run : callable
         ``run(recipe, seed)`` trains and returns what is to be kept, by name.
     by_seed : bool
-        Whether a seed does all recipes before the next seed begins, so that a slow hour of the
-        machine meets every recipe: for seconds that are to be compared.
+        Whether a seed does all recipes before the next seed begins, trials first, so that a slow
+        hour of the machine meets every recipe: for seconds that are to be compared.
     trial_seeds : int
         Seeds of a trial.
     """
@@ -59,7 +59,7 @@ def missing(
         for seed in (tried if experiment.recipes[name].trial else range(seeds))
     ]
     if experiment.by_seed:
-        wanted.sort(key=lambda run: run[1])
+        wanted.sort(key=lambda run: (not experiment.recipes[run[0]].trial, run[1]))
     held = {
         (run["recipe"], run["seed"])
         for run in runs
