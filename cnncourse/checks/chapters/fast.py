@@ -34,7 +34,7 @@ def layers(random: Generator) -> list[Case]:
     return [Case(*numbers) for numbers in LAYERS + drawn.tolist()]
 
 
-def conv_cost(n: int, c: int, o: int, h: int, w: int, k: int, padding: int) -> tuple[int, int]:
+def layer_work(n: int, c: int, o: int, h: int, w: int, k: int, padding: int) -> tuple[int, int]:
     """Count with the package's function."""
     return tuple(conv2d_work(n, c, o, (h, w), k, padding=padding))
 
@@ -61,12 +61,12 @@ def counted(
 
 def _without_padding(*layer: int) -> tuple[int, int]:
     *sizes, k, _ = layer
-    return conv_cost(*sizes, k, 0) if k <= min(sizes[3:]) else (0, 0)
+    return layer_work(*sizes, k, 0) if k <= min(sizes[3:]) else (0, 0)
 
 
-CONV_COST = Exercise(
-    name="conv_cost",
-    signature="conv_cost(n, c, o, h, w, k, padding)",
+LAYER_WORK = Exercise(
+    name="layer_work",
+    signature="layer_work(n, c, o, h, w, k, padding)",
     title="Products, and bytes on the way",
     minutes=20,
     difficulty="easy",
@@ -74,16 +74,16 @@ CONV_COST = Exercise(
     prerequisites=("the output size of a convolution", "its weights and multiply-adds"),
     graded="two integers, for batches, channels and any padding",
     returns=("multiply_adds", "bytes"),
-    reference=conv_cost,
+    reference=layer_work,
     cases=layers,
     mistakes=(
         Mistake(
             "These are numbers, not bytes: a number in float32 takes four bytes.",
-            lambda *layer: (conv_cost(*layer)[0], conv_cost(*layer)[1] // FLOAT32),
+            lambda *layer: (layer_work(*layer)[0], layer_work(*layer)[1] // FLOAT32),
         ),
         Mistake(
             "A number takes eight bytes here. That is float64; float32 takes four.",
-            lambda *layer: (conv_cost(*layer)[0], conv_cost(*layer)[1] * 2),
+            lambda *layer: (layer_work(*layer)[0], layer_work(*layer)[1] * 2),
         ),
         Mistake(
             "The multiply-adds count only one picture of the batch.",
@@ -317,4 +317,4 @@ def _unsorted(before: Sequence[float], after: Sequence[float]) -> float:
     return (ratios[(len(ratios) - 1) // 2] + ratios[len(ratios) // 2]) / 2
 
 
-EXERCISES = (CONV_COST, LEAST_TIME, SPEEDUP)
+EXERCISES = (LAYER_WORK, LEAST_TIME, SPEEDUP)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-# conv_cost
+# layer_work
 
 
 def cost_formula(n, c, o, h, w, k, padding):
@@ -238,13 +238,13 @@ def speedup_last_left_out(before, after):
 
 
 RIGHT = {
-    "conv_cost": [cost_formula, cost_measured, cost_loops, cost_ranges],
+    "layer_work": [cost_formula, cost_measured, cost_loops, cost_ranges],
     "least_time": [time_sum_of_max, time_loop, time_numpy, time_tensor],
     "speedup": [speedup_statistics, speedup_numpy, speedup_sorted, speedup_quantile],
 }
 
 WRONG = {
-    "conv_cost": [
+    "layer_work": [
         (cost_in_numbers, "not bytes"),
         (cost_in_doubles, "eight bytes"),
         (cost_one_picture, "only one picture"),
