@@ -84,6 +84,7 @@ record: $(VENV)/ready ## do the recorded trainings that are missing (EXPERIMENTS
 bench: $(VENV)/ready ## time operators and training beside torch and d2l, explorers' frames, and the grading of a class
 	$(BIN)/python -m benchmarks.operators
 	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.sprint
 	$(BIN)/python -m benchmarks.explorers
 	$(BIN)/python grader/benchmarks/grading.py
 
