@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullLocator
 
 from cnncourse.fast import Machine, attainable
 from cnncourse.plots.style import (
@@ -54,7 +55,13 @@ def roofline(machine: Machine, layers: Mapping[str, tuple[float, float]]) -> Fig
     ridge = machine.multiply_adds / machine.bytes
     ends = min(*intensities, ridge) / 2, ridge, max(*intensities, ridge) * 2
     roof = [attainable(intensity, machine) / GIGA for intensity in ends]
-    axes.set_ylim(min(speed for _, speed in layers.values()) / GIGA / 2, 2 * max(roof))
+    speeds = [speed / GIGA for _, speed in layers.values()]
+    axes.set_ylim(min(*speeds, roof[0]) / 2, 2 * max(*speeds, *roof))
+    axes.set_xlim(ends[0], ends[-1])
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_locator(NullLocator())
     name_curves(axes)
     axes.plot(ends, roof, color="black", linewidth=2)
     for i, (intensity, speed) in enumerate(layers.values()):
