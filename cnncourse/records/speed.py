@@ -39,6 +39,20 @@ class StepTime:
         """Pictures that are trained on in a second."""
         return self.batch / self.seconds
 
+    @property
+    def kinds(self) -> dict[str, float]:
+        """Seconds of each kind of work, forward and backward together.
+
+        Examples
+        --------
+        >>> list(load_speed().step().kinds)
+        ['convolution', 'pooling', 'other', 'update']
+        """
+        sums = dict.fromkeys((part.split()[0] for part in self.parts), 0.0)
+        for part, seconds in self.parts.items():
+            sums[part.split()[0]] += seconds
+        return sums
+
 
 @dataclass(frozen=True)
 class Speed:

@@ -57,6 +57,7 @@ EVERY = {
     "layer_maps": lambda: plots.layer_maps(PICTURES[0, 0], {"conv": PICTURES[:, 0]}),
     "window_rows": lambda: plots.window_rows(8, kernel_size=3, stride=2, padding=1),
     "usage_maps": lambda: plots.usage_maps({"a": usage_count(5, 3, stride=2, padding=1)}),
+    "stacked_bars": lambda: plots.stacked_bars({"a": {"x": 1, "y": 3}, "b": {"x": 2}}, "ms"),
     "layer_prices": lambda: plots.layer_prices({"full": FULL, "groups": HALVES}, (4, 5, 6)),
 }
 
