@@ -14,7 +14,7 @@ HATCHES = ("", "//", "..", "xx")
 WIDE = 0.08  # of the longest bar: a narrower part has no room for its number
 
 
-def stacked_bars(bars: Mapping[str, Mapping[str, float]], unit: str) -> Figure:
+def stacked_bars(bars: Mapping[str, Mapping[str, float | int]], unit: str) -> Figure:
     """Draw a bar for each name, made of parts that lie side by side, each with its number.
 
     Parameters
@@ -55,7 +55,9 @@ def stacked_bars(bars: Mapping[str, Mapping[str, float]], unit: str) -> Figure:
     return figure
 
 
-def _write_numbers(axes: Axes, drawn: BarContainer, widths: list[float], longest: float) -> None:
+def _write_numbers(
+    axes: Axes, drawn: BarContainer, widths: list[float | int], longest: float | int
+) -> None:
     """Write into each part its number, where there is room."""
     words = [f"{width:.3g}" if width > WIDE * longest else "" for width in widths]
     for text in axes.bar_label(drawn, words, label_type="center", size=SMALL):
