@@ -22,7 +22,10 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
+
+import torch
 
 from benchmarks.measured import (
     ASKED,
@@ -47,6 +50,7 @@ from benchmarks.measured import (
 )
 from benchmarks.report import machine, table
 from benchmarks.step import Sample, Setting, step_flop
+from cnncourse.records import Speed, StepTime
 from experiments.environment import environment
 
 DESCRIPTION = "Measure how the cost of LeNet's training step grows, its parts, and the floor."
@@ -63,69 +67,103 @@ def spread(samples: Sequence[Sample]) -> str:
     return " to ".join(map(ms, ends(samples)))
 
 
+def speed_of(found: Found) -> Speed:
+    """Return what the record keeps of a device: its floor and the grid."""
+    names = (*precisions(found.device), *COPIES)
+    floor = {name: rounded(speed(found, name)) for name in names}
+    steps = [step_time(found, setting) for setting in grid(found.device, found.threads)]
+    return Speed(devices()[found.device], found.threads, floor, tuple(steps))
+
+
+def step_time(found: Found, setting: Setting) -> StepTime:
+    """Return what the record keeps of a step."""
+    samples = found.samples[setting]
+    low, high = ends(samples)
+    return StepTime(
+        *(getattr(setting, axis) for axis in GRID),
+        *map(rounded, (middle(samples), low, high)),
+        step_flop(setting),
+        {part: rounded(seconds) for part, seconds in parts(samples).items()},
+    )
+
+
+def rounded(value: float) -> float:
+    """Keep four digits: no more are repeatable."""
+    return float(f"{value:.4g}")
+
+
+GRID_HEAD = (
+    *("device", "batch", "channels", "precision", "format", "ms a step", "spread", "pictures a s"),
+    *("convolution, %", "pooling, %", "other, %", "update, %", "of the floor, %", "watched, %"),
+)
+
+
 def grid_lines(found: Found) -> list[list[str]]:
     """Write the rows of the grid: seconds, and where they go."""
-    return [_grid_line(found, setting) for setting in grid(found.device, found.threads)]
+    kept = speed_of(found)
+    return [[found.device, *_grid_line(kept, step)] for step in kept.steps]
 
 
-def _grid_line(found: Found, setting: Setting) -> list[str]:
-    samples = found.samples[setting]
-    own = parts(samples)
-    whole, share = sum(own.values()), rate(found, setting) / speed(found, setting.precision)
-    kinds = [
-        sum(seconds for part, seconds in own.items() if part.startswith(kind)) / whole
-        for kind in ("convolution", "pooling", "other", "update")
-    ]
+def _grid_line(speed: Speed, step: StepTime) -> list[str]:
+    whole = sum(step.parts.values())
     return [
-        *(found.device, str(setting.batch), str(setting.channels), setting.precision),
-        "channels last" if setting.channels_last else "plain",
-        *(ms(middle(samples)), spread(samples)),
-        f"{setting.batch / middle(samples):,.0f}",
-        *(f"{100 * kind:.0f}" for kind in kinds),
-        f"{100 * share:.1f}",
-        f"{100 * (whole / middle(samples) - 1):+.1f}",
+        *(str(step.batch), str(step.channels), step.precision, _format(step.channels_last)),
+        *(ms(step.seconds), f"{ms(step.low)} to {ms(step.high)}"),
+        f"{step.pictures_per_second:,.0f}",
+        *(f"{100 * kind / whole:.0f}" for kind in step.kinds.values()),
+        f"{100 * speed.share(step):.1f}",
+        f"{100 * (whole / step.seconds - 1):+.1f}",
     ]
+
+
+GROWTH_HEAD = ("device", "changed", "to", "ms a step", "spread", "time", "operations", "GFLOP/s")
 
 
 def growth_lines(found: Found) -> list[list[str]]:
     """Write how time and operations grow, each beside those of the plain step."""
     plain = Setting(device=found.device, threads=found.threads)
-    lines = []
-    for (name, value), setting in growth(found.device, found.threads).items():
-        samples = found.samples[setting]
-        times = middle(samples) / middle(found.samples[plain])
-        work = step_flop(setting) / step_flop(plain)
-        lines.append([
-            *(found.device, name, str(value), ms(middle(samples)), spread(samples)),
-            *(f"{times:.2f}", f"{work:.2f}", f"{rate(found, setting) / 1e9:.0f}"),
-        ])  # fmt: skip
-    return lines
+    return [
+        [found.device, name, str(value), *_growth_line(found, setting, plain)]
+        for (name, value), setting in growth(found.device, found.threads).items()
+    ]
+
+
+def _growth_line(found: Found, setting: Setting, plain: Setting) -> list[str]:
+    samples = found.samples[setting]
+    times = middle(samples) / middle(found.samples[plain])
+    work = step_flop(setting) / step_flop(plain)
+    numbers = f"{times:.2f}", f"{work:.2f}", _giga(rate(found, setting))
+    return [ms(middle(samples)), spread(samples), *numbers]
+
+
+FLOOR_HEAD = ("device", "precision", "what", "GFLOP/s", "of the floor, %")
 
 
 def floor_lines(found: Found) -> list[list[str]]:
     """Write the floor, and what part of it steps and a large convolution reach."""
-    lines = []
-    for name in precisions(found.device):
-        top = speed(found, name)
-        lines.append(
-            [found.device, name, f"a matrix product, {MATRIX} x {MATRIX}", _giga(top), "100"]
-        )
-        reached = {
-            _in_words(form): large_flop() / middle(found.samples[form])
-            for form in LARGE_FORMS
-            if form[0] == name
-        } | {
-            f"LeNet, batches of {setting.batch}, {_format(setting.channels_last)}": rate(
-                found, setting
-            )
-            for setting in grid(found.device, found.threads)
-            if setting.precision == name and setting.channels == 1
-        }
-        lines += [
-            [found.device, name, what, _giga(own), f"{100 * own / top:.1f}"]
-            for what, own in reached.items()
-        ]
-    return lines
+    return [
+        [found.device, name, what, _giga(own), f"{100 * own / speed(found, name):.1f}"]
+        for name in precisions(found.device)
+        for what, own in reached(found, name).items()
+    ]
+
+
+def reached(found: Found, precision: str) -> dict[str, float]:
+    """Return operations a second: of a matrix product, a large convolution, steps of LeNet."""
+    n, c, h, w = LARGE
+    rates = {f"a matrix product, {MATRIX} x {MATRIX}": speed(found, precision)}
+    for form in LARGE_FORMS:
+        if form[0] == precision:
+            name = f"a convolution, ({n}, {c}, {h}, {w}) * ({c}, {c}, 3, 3), {_format(form[1])}"
+            rates[name] = large_flop() / middle(found.samples[form])
+    for setting in grid(found.device, found.threads):
+        if (setting.precision, setting.channels) == (precision, 1):
+            name = f"LeNet, batches of {setting.batch}, {_format(setting.channels_last)}"
+            rates[name] = rate(found, setting)
+    return rates
+
+
+COPY_HEAD = ("device", "bytes copied", "GB/s, read and written", "ms")
 
 
 def copy_lines(found: Found) -> list[list[str]]:
@@ -134,6 +172,9 @@ def copy_lines(found: Found) -> list[list[str]]:
         [found.device, f"{size:,}", f"{speed(found, name) / 1e9:.1f}", spread(found.samples[name])]
         for name, size in COPIES.items()
     ]
+
+
+PREDICT_HEAD = ("device", "pictures at once", "pictures a s", "ms", "spread")
 
 
 def predict_lines(found: Found) -> list[list[str]]:
@@ -155,35 +196,18 @@ def _format(channels_last: bool) -> str:
     return "channels last" if channels_last else "plain"
 
 
-def _in_words(form: tuple[str, bool]) -> str:
-    n, c, h, w = LARGE
-    return f"a convolution, ({n}, {c}, {h}, {w}) * ({c}, {c}, 3, 3), {_format(form[1])}"
-
-
 def report(every: Sequence[Found], repeats: int) -> str:
     """Write all tables as markdown."""
 
-    def rows(lines: Callable[[Found], list[list[str]]]) -> list[list[str]]:
-        return [line for found in every for line in lines(found)]
+    def whole(head: Sequence[str], lines: Callable[[Found], list[list[str]]]) -> str:
+        return table(head, [line for found in every for line in lines(found)])
 
-    step = ("ms a step", "spread", "pictures a s")
-    shares = (
-        "convolution, %",
-        "pooling, %",
-        "other, %",
-        "update, %",
-        "of the floor, %",
-        "watched, %",
-    )
-    settings = ("device", "batch", "channels", "precision", "format")
-    grown = ("device", "changed", "to", "ms a step", "spread", "time", "operations", "GFLOP/s")
-    reached = ("device", "precision", "what", "GFLOP/s", "of the floor, %")
-    asked = ("device", "pictures at once", "pictures a s", "ms", "spread")
     missing = "" if len(every) > 1 else " No GPU here, so its rows are missing."
     return f"""# The cost of a training step, {datetime.datetime.now(datetime.UTC).date()}
 
 The median over {repeats} repeats, in each of which everything had its turn, with the smallest and
-the largest. {every[0].threads} thread(s); CPU time where it is one, else time on the wall.{missing}
+the largest. Threads: {every[0].threads}. CPU time of one thread; time on the wall of several, and
+of a GPU.{missing}
 {machine()}
 How it is measured stands at the top of benchmarks/cost.py and benchmarks/step.py.
 
@@ -192,58 +216,29 @@ How it is measured stands at the top of benchmarks/cost.py and benchmarks/step.p
 Channels: times those of LeNet. "Watched": how much longer the step takes with the stopwatch that
 takes it apart. The floor is a matrix product in the same precision.
 
-{table((*settings, *step, *shares), rows(grid_lines))}
+{whole(GRID_HEAD, grid_lines)}
 
 ## How it grows
 
 One thing changed in a plain step with batches of 128 pictures of 28 x 28, kernels of 5 x 5 and
 float32. Time and operations: through those of the plain step.
 
-{table(grown, rows(growth_lines))}
+{whole(GROWTH_HEAD, growth_lines)}
 
 ## The floor
 
 Useful operations: two for each multiply-add, forward and backward.
 
-{table(reached, rows(floor_lines))}
+{whole(FLOOR_HEAD, floor_lines)}
 
-{table(("device", "bytes copied", "GB/s, read and written", "ms"), rows(copy_lines))}
+{whole(COPY_HEAD, copy_lines)}
 
 ## A trained LeNet answers
 
 `predict`, float32.
 
-{table(asked, rows(predict_lines))}
+{whole(PREDICT_HEAD, predict_lines)}
 """
-
-
-def kept(found: Found) -> dict[str, object]:
-    """Return what the record says of a device: its floor and the grid."""
-    names = (*precisions(found.device), *COPIES)
-    return {
-        "name": devices()[found.device],
-        "threads": found.threads,
-        "floor": {name: rounded(speed(found, name)) for name in names},
-        "steps": [_kept_step(found, setting) for setting in grid(found.device, found.threads)],
-    }
-
-
-def _kept_step(found: Found, setting: Setting) -> dict[str, object]:
-    samples = found.samples[setting]
-    low, high = map(rounded, ends(samples))
-    return {
-        **{axis: getattr(setting, axis) for axis in GRID},
-        "seconds": rounded(middle(samples)),
-        "low": low,
-        "high": high,
-        "operations": step_flop(setting),
-        "parts": {part: rounded(seconds) for part, seconds in parts(samples).items()},
-    }
-
-
-def rounded(value: float) -> float:
-    """Keep four digits: no more are repeatable."""
-    return float(f"{value:.4g}")
 
 
 def record(every: Sequence[Found], repeats: int) -> dict[str, object]:
@@ -254,7 +249,7 @@ def record(every: Sequence[Found], repeats: int) -> dict[str, object]:
         "repeats": repeats,
         "load": round(os.getloadavg()[0], 1),
         "environment": environment(),
-        "devices": {found.device: kept(found) for found in every},
+        "devices": {found.device: asdict(speed_of(found)) for found in every},
     }
 
 
@@ -273,6 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Found(device, chosen.threads, in_turn(measures(device, chosen.threads), chosen.repeats))
         for device in devices()
     ]
+    torch.set_num_threads(chosen.threads)  # which the tables name
     text = report(every, chosen.repeats)
     print(text, end="")
     whole = json.dumps(record(every, chosen.repeats), indent=1) + "\n"
