@@ -82,6 +82,10 @@ class Explorer(anywidget.AnyWidget):
     def __repr__(self) -> str:
         return f"An explorer, {self.script}: it needs a notebook with widgets, or the book's page."
 
+    def __str__(self) -> str:
+        lines = (f"{name} = {getattr(self, name)}" for name in self.moved())
+        return "\n".join([f"An explorer, {self.script}", *lines])
+
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         data, metadata = super()._repr_mimebundle_(**kwargs)
         picture, size = self.still()._repr_png_()
