@@ -313,7 +313,7 @@ def test_question_is_a_box_with_an_anchor(chapter: Tag) -> None:
 def test_question_is_a_form_whose_key_no_reader_sees(chapter: Tag) -> None:
     shape, choice = chapter.select(".predict form")
     assert "hidden" in shape.attrs
-    assert shape.label.text.strip() == "Your guess, such as 2 x 3"
+    assert shape.label.text.strip() == "Your guess, 2 numbers such as 2 x 3"
     assert shape.template["data-answer"] == "4 × 4"
     assert shape.template.p["data-key"] == "5 × 5"
     assert shape.template.code.decode_contents() == "padding"
