@@ -186,7 +186,7 @@ def test_python_reads_and_sets_picture_and_map() -> None:
 def test_python_refuses_what_the_explorer_cannot_show() -> None:
     with pytest.raises(ValueError, match=r"`kernel` must hold numbers from -9 to 9, got 0 to 10"):
         explore.kernel(torch.zeros(3, 3), torch.tensor([[0.0, 10.0]]))
-    with pytest.raises(ValueError, match=r"`x` must be a tensor \(h, w\) of at most 28 rows"):
+    with pytest.raises(ValueError, match=r"`x` must be a tensor \(h, w\) of 1 to 28 rows"):
         explore.kernel(torch.zeros(29, 3), torch.zeros(2, 2))
 
 
