@@ -14,6 +14,7 @@ CHAPTERS ?=
 EXPERIMENTS ?=
 SINCE ?=
 START := $(shell date +%s)
+RESULTS := benchmarks/results/$(shell date -u +%F)
 
 .PHONY: help book epub lint check test test-grading test-training test-colab lab notebooks claims exercises mutants record bench lock repository clean
 
@@ -81,11 +82,12 @@ record: $(VENV)/ready ## do the recorded trainings that are missing (EXPERIMENTS
 	$(BIN)/python -m experiments $(EXPERIMENTS)
 	$(BIN)/python -m experiments.weights
 
-bench: $(VENV)/ready ## time operators and training beside torch and d2l, explorers' frames, and the grading of a class
-	$(BIN)/python -m benchmarks.operators
-	$(BIN)/python -m benchmarks.training
-	$(BIN)/python -m benchmarks.sprint
-	$(BIN)/python -m benchmarks.explorers
+bench: $(VENV)/ready ## time operators, steps and training beside torch and d2l, explorers' frames, and the grading of a class
+	$(BIN)/python -m benchmarks.operators --out $(RESULTS)-operators.md
+	$(BIN)/python -m benchmarks.cost --out $(RESULTS)-cost.md --record cnncourse/records/speed.json
+	$(BIN)/python -m benchmarks.training --out $(RESULTS)-training.md
+	$(BIN)/python -m benchmarks.sprint --out $(RESULTS)-sprint.md
+	$(BIN)/python -m benchmarks.explorers --out $(RESULTS)-explorers.md
 	$(BIN)/python grader/benchmarks/grading.py
 
 lock: ## write requirements.txt anew from requirements.in

@@ -89,10 +89,11 @@
     function answerNumber() {
       const [given, right] = [numbers(guess, answer), numbers(answer, answer)];
       if (!given.length || given.some(isNaN)) return refuse();
-      const words = [...key.content.children].find(one => within(given, numbers(one.dataset.key, answer), 0));
+      const wordsFor = some => [...key.content.children].find(one => within(some, numbers(one.dataset.key, answer), 0));
+      const words = wordsFor(given);
       if (within(given, right, 0)) return reveal("right", `You said ${guess}. That is right.`, words);
       if (near && within(given, right, parseFloat(near))) {
-        return reveal("right", `You said ${guess}; it is ${answer}. That is near.`, words);
+        return reveal("right", `You said ${guess}; it is ${answer}. That is near.`, words ?? wordsFor(right));
       }
       if (words || near) return reveal("wrong", told(guess), words ?? measured);
       say("wrong", `You said ${guess}. ${hint(given, right)} Try once more, or show the output.`);

@@ -15,6 +15,7 @@ from cnncourse.explore.padding_stride import padding_stride
 from cnncourse.explore.pooling import pooling
 from cnncourse.explore.receptive_field import receptive_field
 from cnncourse.explore.shift import shift
+from cnncourse.explore.speed import speed
 
 __all__ = [
     "backprop",
@@ -28,4 +29,5 @@ __all__ = [
     "pooling",
     "receptive_field",
     "shift",
+    "speed",
 ]

@@ -117,7 +117,7 @@ export function deltas(h, w) {
 function render({ model, el }) {
   const { stage, controls, say } = frame({ model, el }, {
     title: "The way there and the way back",
-    hint: "point at the outputs, one after the other. Then find a pixel that receives nothing.",
+    hint: "tap or point at one output after the other. Then find a pixel that receives nothing.",
     keys: KEYS,
   });
   // What each panel lets a reader choose.

@@ -13,6 +13,7 @@ from cnncourse.explore.explorer import Explorer, Matrix
 from cnncourse.padding_stride import corr2d_strided
 
 SIDE, KERNEL_SIDE = 6, 3  # of the largest picture and kernel
+LEAST = 5  # so that a kernel of three fits with a dilation of two
 TARGETS = ("an output", "a pixel", "a weight")
 
 
@@ -20,7 +21,7 @@ class BackpropExplorer(Explorer):
     """A convolution forward, and backward from the gradient of its output."""
 
     script = "backprop"
-    x = Matrix([[0.0]], side=SIDE, low=-9, high=9, fixed=True)
+    x = Matrix([[0.0] * LEAST] * LEAST, least=LEAST, side=SIDE, low=-9, high=9, fixed=True)
     kernel = Matrix([[0.0]], side=KERNEL_SIDE, low=-9, high=9, fixed=True)
     stride = traitlets.Int(1, min=1, max=3).tag(sync=True)
     padding = traitlets.Int(0, min=0, max=2).tag(sync=True)
@@ -72,7 +73,7 @@ def backprop(
     Parameters
     ----------
     x : Tensor, float, (h, w), optional
-        Picture of 5 x 5 to 6 x 6 numbers from -9 to 9. Default: the picture of the chapter.
+        At least 5 x 5 and at most 6 x 6 numbers from -9 to 9. Default: the chapter's picture.
     kernel : Tensor, float, (kh, kw), optional
         Weights from -9 to 9, at most 3 x 3. Default: 1 to 9.
     stride : int
@@ -91,6 +92,4 @@ def backprop(
     """
     x = torch.arange(30.0).reshape(5, 6) * 7 % 13 % 3 if x is None else x
     kernel = torch.arange(1.0, 10.0).reshape(3, 3) if kernel is None else kernel
-    if min(x.shape) < 5:  # so that a kernel of three fits with a dilation of two
-        raise ValueError(f"`x` must have at least 5 rows and columns, got {tuple(x.shape)}")
     return BackpropExplorer(x=x, kernel=kernel, stride=stride)

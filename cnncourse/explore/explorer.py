@@ -82,6 +82,10 @@ class Explorer(anywidget.AnyWidget):
     def __repr__(self) -> str:
         return f"An explorer, {self.script}: it needs a notebook with widgets, or the book's page."
 
+    def __str__(self) -> str:
+        lines = (f"{name} = {getattr(self, name)}" for name in self.moved())
+        return "\n".join([f"An explorer, {self.script}", *lines])
+
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         data, metadata = super()._repr_mimebundle_(**kwargs)
         picture, size = self.still()._repr_png_()
@@ -115,7 +119,8 @@ class File(traitlets.Bytes):
 class Matrix(traitlets.TraitType[Tensor, Tensor]):
     """A tensor of rank 2, float32, from nested lists on the page's side.
 
-    A link may change the size of one that is not ``fixed``.
+    It has ``least`` to ``side`` rows and columns. A link may change the size of one that is not
+    ``fixed``.
     """
 
     def __init__(
@@ -126,24 +131,26 @@ class Matrix(traitlets.TraitType[Tensor, Tensor]):
         low: int,
         high: int,
         fixed: bool = False,
+        least: int = 1,
     ) -> None:
         super().__init__(torch.tensor(rows, dtype=torch.float32))
-        self.side, self.low, self.high, self.fixed = side, low, high, fixed
+        self.least, self.side, self.low, self.high = least, side, low, high
+        self.fixed = fixed
         self.tag(sync=True, to_json=_rows, from_json=lambda rows, _: torch.tensor(rows))
 
     def validate(self, explorer: Explorer, value: object) -> Tensor:
-        """Refuse what is no matrix, is too large, or has numbers out of range."""
+        """Refuse what is no matrix, has a wrong size, or numbers out of range."""
         if isinstance(value, (list, tuple)):
             value = torch.tensor(value, dtype=torch.float32)
         if (
             not isinstance(value, Tensor)
             or value.ndim != 2
-            or not 0 < max(value.shape) <= self.side
+            or not self.least <= min(value.shape) <= max(value.shape) <= self.side
         ):
             shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-            most = f"at most {self.side} rows and columns"
+            sizes = f"{self.least} to {self.side} rows and columns"
             raise traitlets.TraitError(
-                f"`{self.name}` must be a tensor (h, w) of {most}, got {shape}"
+                f"`{self.name}` must be a tensor (h, w) of {sizes}, got {shape}"
             )
         if not ((value >= self.low) & (value <= self.high)).all():
             allowed = f"numbers from {self.low:g} to {self.high:g}"

@@ -4,7 +4,7 @@
 
 import { forward, readNetwork } from "./network.js";
 import { follow, frame, grey, make, number, picture, slider, toggle } from "./parts.js";
-import { highest, mapOfPlaces, movable, survey } from "./where.js";
+import { highest, legend, mapOfPlaces, movable, survey } from "./where.js";
 
 /** @typedef {import("./network.js").Network} Network */
 /** @typedef {import("./operators.js").Tensor} Tensor */
@@ -82,7 +82,7 @@ function readOrder(file) {
 
 /** @param {import("./parts.js").Context} context */
 function render({ model, el }) {
-  const { stage, controls, say } = frame({ model, el }, {
+  const { stage, controls, say, wait } = frame({ model, el }, {
     title: "A digit is moved and shuffled, and networks read it",
     hint: "drag the digit to the left until a network errs. Then shuffle the pixels: which map " +
       "comes back unchanged?",
@@ -96,6 +96,8 @@ function render({ model, el }) {
   }
   networks.dense_twin = twin(networks.dense, order);
   const [digit, seen] = [picture("Drag the digit"), picture("What they get")];
+  const explained = legend();
+  explained.append(" The percentage is for the order that a network was made for.");
   movable(model, digit, FAR, SIDE);
   const groups = [group(IN_ORDER), group(SHUFFLED)];
   const cards = Object.assign({}, ...groups.map((one) => one.cards));
@@ -111,12 +113,7 @@ function render({ model, el }) {
       "div",
       { class: "explorer-groups" },
       ...groups.map(({ element }) => element),
-      make(
-        "p",
-        { class: "explorer-legend" },
-        "Each map has a pixel for each place of the digit: white where the answer is right. The " +
-          "percentage is for the order that a network was made for.",
-      ),
+      explained,
     ),
   );
   controls.append(
@@ -170,6 +167,7 @@ function render({ model, el }) {
     const [down, right] = [model.get("down"), model.get("right")];
     digit.paint(seenPicture(bytes(), down, right).values, SIDE, SIDE, grey(0, 1));
     seen.paint(seenPicture(bytes(), down, right, pixels()).values, SIDE, SIDE, grey(0, 1));
+    wait();
     groups.forEach(({ fits }, k) => fits(model.get("shuffled") === (k === 1)));
     const wanted = `${model.get("digit")} ${model.get("shuffled")}`;
     asked.go(known !== wanted);

@@ -90,11 +90,25 @@ export function garment(bytes) {
   return toRows({ values, h: SIDE, w: SIDE });
 }
 
+/**
+ * What to try first with a picture: one with a single white pixel, one in a frame of zeros, another.
+ * @param {number[][]} rows
+ */
+export function hint(rows) {
+  if (rows.flat().filter((value) => value !== 0).length === 1) {
+    return "step the window over the picture. Which weight meets the white pixel first, which last?";
+  }
+  const edges = [rows[0], rows.at(-1), rows.map((row) => row[0]), rows.map((row) => row.at(-1))];
+  return edges.flat().some(Boolean)
+    ? "move the window over the picture. Then change a weight: where in the map does it show?"
+    : "move the window from the corner to the middle. Where does it leave the frame of zeros?";
+}
+
 /** @param {import("./parts.js").Context} context */
 function render({ model, el }) {
   const { stage, controls, say } = frame({ model, el }, {
     title: "A kernel over a picture",
-    hint: "move the window over the picture. Then change a weight: where in the map does it show?",
+    hint: hint(model.get("given")),
     keys: KEYS,
   });
   const [seen, map, shares] = ["Picture", "Map", "Products"].map(picture);

@@ -188,7 +188,7 @@ function render({ model, el }) {
   const { stage, controls, say } = frame({ model, el }, {
     title: "Which outputs read which inputs",
     hint:
-      "one spot of x is changed, and frames mark the outputs that move. Which still do if you switch training mode off?",
+      "one spot of x is changed, and frames mark the outputs that change with it. Which still do if you switch training mode off?",
     keys: KEYS,
   });
   const [input, output] = [picture("Before: x"), picture("After: y")];

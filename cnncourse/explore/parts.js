@@ -88,6 +88,7 @@ export function follow(model, keys, show) {
 /**
  * The box of an explorer: what to try first, a place to draw, controls, what is said, a way back.
  * `say` waits until nothing has changed for a moment, so that a screen reader is not interrupted.
+ * `wait` shows dots, which are not spoken, in the place of words that hold no longer.
  * @param {Context} context
  * @param {{ title: string, hint: string, keys: string[] }} words `keys` go back on "Reset"
  */
@@ -111,14 +112,22 @@ export function frame({ model, el }, { title, hint, keys }) {
     controls,
     make("div", { class: "explorer-end" }, said, reset),
   ));
-  let waiting = 0;
+  let [waiting, next] = [0, ""];
   const say = (/** @type {string} */ text) => {
+    if (text === next) return; // the same once more need not wait once more
+    next = text;
     clearTimeout(waiting);
     waiting = setTimeout(() => {
+      said.removeAttribute("aria-busy");
       if (said.textContent !== text) said.textContent = text;
     }, said.textContent ? 250 : 0);
   };
-  return { stage, controls, say };
+  const wait = () => {
+    next = "";
+    clearTimeout(waiting);
+    said.setAttribute("aria-busy", "true");
+  };
+  return { stage, controls, say, wait };
 }
 
 /**

@@ -71,7 +71,7 @@ def _gradient(
 ) -> Float[Tensor, " w"]:
     """Send one through a stack of layers in one dimension, backwards."""
     with torch.enable_grad():
-        x = torch.zeros(1, 1, w, requires_grad=True)
+        x = torch.zeros(1, 1, w, dtype=weight.dtype, requires_grad=True)
         y = x
         for axis, row in zip(axes, weight, strict=False):  # weights may stand ready for more
             padded = F.pad(y, (axis.before, axis.after))

@@ -4,7 +4,7 @@
 
 import { forward, readNetwork } from "./network.js";
 import { follow, frame, grey, make, picture, slider } from "./parts.js";
-import { highest, mapOfPlaces, movable, survey } from "./where.js";
+import { highest, legend, mapOfPlaces, movable, survey } from "./where.js";
 
 /** @typedef {import("./network.js").Network} Network */
 
@@ -60,7 +60,7 @@ export function told(digit, answers) {
 
 /** @param {import("./parts.js").Context} context */
 function render({ model, el }) {
-  const { stage, controls, say } = frame({ model, el }, {
+  const { stage, controls, say, wait } = frame({ model, el }, {
     title: "A digit moves, and seven networks read it",
     hint: "drag the eight one pixel down and two to the right. Which networks change their answer?",
     keys: KEYS,
@@ -74,7 +74,7 @@ function render({ model, el }) {
   movable(model, seen, FAR, SIDE);
   stage.append(
     make("div", { class: "explorer-canvas" }, seen.element),
-    make("div", { class: "explorer-networks" }, ...maps.map(({ element }) => element)),
+    make("div", { class: "explorer-networks" }, ...maps.map(({ element }) => element), legend()),
   );
   controls.append(
     slider(model, "digit", "Digit"),
@@ -104,6 +104,7 @@ function render({ model, el }) {
   let known = -1;
   const show = () => {
     const canvas = onCanvas(bytes(), model.get("down"), model.get("right"));
+    wait();
     seen.paint(canvas.values, SIDE, SIDE, grey(0, 1));
     asked.go(known !== model.get("digit"));
     known = model.get("digit");

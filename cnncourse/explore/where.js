@@ -106,6 +106,16 @@ export function mapOfPlaces(model, label, far) {
   return { element: map.element, show };
 }
 
+/** What the colours of the maps mean; grey is gone when all places have been asked. */
+export function legend() {
+  return make(
+    "p",
+    { class: "explorer-legend" },
+    "Each map has a pixel for each place of the digit: white where the answer is right, dark orange " +
+      "where it is wrong, grey where the network has not been asked yet.",
+  );
+}
+
 /**
  * Ask networks for their answers: where the digit is now, then at all other places.
  * @param {Model} model

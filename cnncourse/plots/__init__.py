@@ -1,10 +1,11 @@
 """One function a figure, drawn with matplotlib's objects and returned, never shown.
 
-Figures stand by kind: ``connections``, ``curves``, ``images``, ``network``, ``rates``, ``speed``;
-what they share is in ``style``. A chapter calls ``plots.name``. Importing this package changes no
-setting of matplotlib, and nothing here touches the list of open figures.
+Figures stand by kind: ``bars``, ``connections``, ``curves``, ``images``, ``network``, ``rates``,
+``speed``; what they share is in ``style``. A chapter calls ``plots.name``. Importing this package
+changes no setting of matplotlib, and nothing here touches the list of open figures.
 """
 
+from cnncourse.plots.bars import stacked_bars
 from cnncourse.plots.connections import layer_prices
 from cnncourse.plots.curves import (
     layer_scale_curves,
@@ -54,6 +55,7 @@ __all__ = [
     "seed_curves",
     "seed_strip",
     "signals",
+    "stacked_bars",
     "step_errors",
     "training_curves",
     "two_orders",

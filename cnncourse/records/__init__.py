@@ -4,7 +4,7 @@ A record is a JSON file of this folder. It names the command that writes it, the
 versions, and holds one entry for each run: the recipe with its definition, the seed, every epoch's
 numbers. The same machine gives the same digits again; another one may differ in the last of them.
 The seconds of a run are wall time on a machine that had other work to do: they say nothing about
-speed. Only the runs of ``ladder`` took turns, so that their seconds compare.
+speed. What does is the grid of `load_speed`, and ``ladder``, whose runs took turns.
 """
 
 from __future__ import annotations
@@ -24,14 +24,19 @@ from cnncourse.records.comparison import (
     standard_error,
     two_sided_p,
 )
+from cnncourse.records.speed import FILE as SPEED
+from cnncourse.records.speed import Speed, StepTime, load_speed
 from cnncourse.records.trained import load_trained
 from cnncourse.tables import Table
 
 __all__ = [
     "Record",
+    "Speed",
     "Step",
+    "StepTime",
     "Steps",
     "load_record",
+    "load_speed",
     "load_trained",
     "paired_t",
     "standard_error",
@@ -269,7 +274,8 @@ def load_record(name: str) -> Record:
     ['cnncourse', 'cores', 'cpu']
     """
     folder = files(__name__)
-    names = sorted(file.name[:-5] for file in folder.iterdir() if file.name.endswith(".json"))
+    found = {file.name for file in folder.iterdir() if file.name.endswith(".json")}
+    names = sorted(name[:-5] for name in found - {SPEED})  # which holds no runs
     check_choice("name", name, names)
     return Record(**json.loads((folder / f"{name}.json").read_text("utf-8")))
 

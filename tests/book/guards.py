@@ -16,9 +16,18 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.book.visits import CONFIG, DESKTOP, NOTEBOOKS, ROOT, Contents, Visit, visiting
+from tests.book.visits import (
+    CONFIG,
+    DESKTOP,
+    NOTEBOOKS,
+    PATIENCE,
+    ROOT,
+    Contents,
+    Visit,
+    visiting,
+)
 
 SMALL_PHONE = {"width": 360, "height": 740}
 PHONE = {"width": 390, "height": 844}
@@ -472,6 +481,8 @@ def mount_explorers(page: Page) -> None:
             continue  # behind a question: for later
         explorer.scroll_into_view_if_needed()
         explorer.locator(".explorer-said:not(:empty)").wait_for()
+        answers = explorer.locator(".explorer-answer, .explorer-said")
+        expect(answers.filter(has_text="…")).to_have_count(0, timeout=PATIENCE)  # all are known
     page.evaluate("scrollTo(0, 0)")
 
 

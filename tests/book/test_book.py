@@ -195,6 +195,25 @@ def find_questions_without_key(notebook):
     ]
 
 
+def find_folded_explorers(notebook):
+    """No explorer waits for a guess: a link may lead to it."""
+    found, left, is_told = [], 0, False  # cells that are still folded; whether text came since
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            boxes = [box for box in predictions.boxes(cell.source) if not list(trouble(box))]
+            is_told = left > 0 and not boxes
+            if boxes:
+                left = int(predictions.read(boxes[-1]).cells)
+            elif re.search(r"(?m)^#", cell.source):
+                left = 0
+        elif left and "remove-cell" not in tags(cell):
+            left -= is_told
+            is_told = False
+            if left and any("explorer" in o.get("metadata", {}) for o in cell.outputs):
+                found.append(cell.source)
+    return found
+
+
 def trouble(content):
     try:
         predictions.read(content)
@@ -376,6 +395,7 @@ GUARDS = [
     find_backtick_directives,
     find_missing_sections,
     find_questions_without_key,
+    find_folded_explorers,
     find_unasserted_answers,
     find_unasserted_numbers,
     find_unknown_sources,
@@ -553,6 +573,10 @@ def need_a_hidden_name(how):
     return change
 
 
+def explore(notebook):
+    code_cells(notebook)[1].outputs[0].metadata["explorer"] = {"script": "kernel"}
+
+
 def print_path(path):
     return lambda notebook: code_cells(notebook)[1].outputs[1].update(text=f"{path}\n")
 
@@ -585,6 +609,7 @@ BREAKS = [
     (find_questions_without_key, edit(2, "---\nanswer: 400", "")),
     (find_questions_without_key, edit(2, "answer: all alike", "answer: two alike")),
     (find_questions_without_key, edit(2, "Look at 5 of them.", "")),
+    (find_folded_explorers, explore),
     (find_unasserted_answers, edit(2, "answer: 400", "answer: 401")),
     (find_unasserted_answers, edit(2, "  1200:", "  1300:")),
     (find_unasserted_answers, edit(4, 'asks("Are the rows", {"all alike": True})', "")),

@@ -56,7 +56,8 @@ STANDS_IN_FOR_TORCH = "torch==2.13.0"
 # Versions not recorded; safetensors comes with Colab's transformers.
 PRESENT = ["beartype", "einops", "jupytext", "pooch", "requests", "safetensors", "tqdm"]
 TORCHVISION = "torchvision==0.28.0"
-ADDED = {"cnncourse", "d2l", "jaxtyping", "wadler-lindig"}  # jaxtyping needs the last
+# With what anywidget and jaxtyping need.
+ADDED = {"anywidget", "cnncourse", "d2l", "jaxtyping", "psygnal", "wadler-lindig"}
 
 # `google.colab` is loaded before the first cell there, and here unless OUTSIDE_COLAB is set.
 LOAD_COLAB = "import os; os.environ.get('OUTSIDE_COLAB') or __import__('google.colab')\n"
@@ -317,8 +318,8 @@ def refused(requirements):
     return found
 
 
-def test_colab_lacks_jaxtyping_alone():
-    assert refused(project()["dependencies"]) == ["jaxtyping"]
+def test_colab_lacks_two_packages_alone():
+    assert refused(project()["dependencies"]) == ["anywidget", "jaxtyping"]
 
 
 def test_a_bound_above_colab_is_seen():

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser
 
 from cnncourse.checks.chapters import ORDER
 from tests.book.guards import find_broken_links, find_console_errors, find_violations
-from tests.book.visits import visiting
+from tests.book.visits import serve, visiting
 from tools.notebooks import chapters, read_text
 from tools.pages.figures import chapter_number
 from tools.pages.formulas import to_mathml
@@ -313,7 +313,7 @@ def test_question_is_a_box_with_an_anchor(chapter: Tag) -> None:
 def test_question_is_a_form_whose_key_no_reader_sees(chapter: Tag) -> None:
     shape, choice = chapter.select(".predict form")
     assert "hidden" in shape.attrs
-    assert shape.label.text.strip() == "Your guess, such as 2 x 3"
+    assert shape.label.text.strip() == "Your guess, 2 numbers such as 2 x 3"
     assert shape.template["data-answer"] == "4 × 4"
     assert shape.template.p["data-key"] == "5 × 5"
     assert shape.template.code.decode_contents() == "padding"
@@ -365,6 +365,17 @@ def test_sample_is_accessible(browser: Browser, book: Path, page: str) -> None:
 def test_sidebar_links_to_the_index(book: Path) -> None:
     page = BeautifulSoup((book / "book/index.html").read_text("utf-8"), "html.parser")
     assert page.select_one('nav[aria-label="Index"] a')["href"] == "../genindex.html"
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_root_leads_to_the_first_page_and_takes_the_rest_of_a_link_along(
+    browser: Browser, book: Path, scripts: bool
+) -> None:
+    context = browser.new_context(java_script_enabled=scripts)
+    page, rest = context.new_page(), "?from=mail#explore-lenet?epoch=0" * scripts
+    page.goto(f"{serve(book)}index.html{rest}", wait_until="commit")
+    page.wait_for_url(f"{serve(book)}book/index.html{rest}")
+    context.close()
 
 
 def find_questions_without_answer(notebook) -> list[str]:

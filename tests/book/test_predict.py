@@ -71,20 +71,30 @@ def test_output_and_its_text_are_folded_and_the_code_is_not(page: Page) -> None:
     assert "200 pixels a side" not in page.locator("article").inner_text()
 
 
-def test_text_before_the_next_question_stays_and_a_second_output_waits(
-    browser: Browser, site: Path
-) -> None:
+def test_text_before_the_next_question_stays(browser: Browser, site: Path) -> None:
     with visiting(browser, site, "book/03_cross_correlation") as visit:
-        explorer = visit.page.locator(f"#predict-2 ~ .cell > .explorer{FOLDED}")
-        assert explorer.count() == 1
         assert visit.page.get_by_text("Now change the five pixels").is_visible()
         shown = visit.page.locator("#predict-3").evaluate("e => e.previousElementSibling.hidden")
         assert shown is False
-        name = explorer.get_attribute("id")
-        visit.page.evaluate(f"location.hash = '{name}?row=1'")
-        visit.page.wait_for_function(f"!document.querySelector('#{name}{FOLDED}')")
-        visit.page.reload(wait_until="load")  # now the address leads there from the start
-        assert explorer.count() == 0
+
+
+def test_second_output_waits_and_a_near_guess_gets_the_words_of_the_answer(
+    browser: Browser, site: Path
+) -> None:
+    with visiting(browser, site, "book/08_lenet") as visit:
+        assert visit.page.locator(f"#predict-2 ~ .cell .cell_output{FOLDED}").count() == 2
+        words = guess(visit.page, 2, "11 %")
+        assert words.startswith("You said 11 %; it is 10 %. That is near. This is no better than")
+        assert visit.page.locator(f"#predict-2 ~ .cell .cell_output{FOLDED}").count() == 0
+
+
+@pytest.mark.parametrize("name", ["03_cross_correlation", "04_padding_stride"])
+def test_explorer_beside_a_question_is_there_without_a_guess(
+    browser: Browser, site: Path, name: str
+) -> None:
+    with visiting(browser, site, f"book/{name}") as visit:
+        for explorer in visit.page.locator(".explorer").all():
+            assert explorer.is_visible()
 
 
 def test_right_answer_opens(page: Page) -> None:

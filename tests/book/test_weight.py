@@ -45,7 +45,9 @@ def scroll_through(page: Page) -> None:
                 scrollTo(0, y);
                 await new Promise(requestAnimationFrame);
             }
-            await Promise.allSettled([...document.images].map(image => image.decode()));
+            // A picture in a folded output is not fetched before it is opened.
+            const seen = [...document.images].filter(image => image.checkVisibility());
+            await Promise.allSettled(seen.map(image => image.decode()));
         }"""
     )
 

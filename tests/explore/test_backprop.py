@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
+import traitlets
 
 from cnncourse import explore
 from tests.explore.stage import Modules
@@ -102,10 +103,36 @@ def test_frame_gets_a_gradient_that_is_cut_off(opened) -> None:
     stage.wait_for_words("Pixel (0, 0) lies in 1 window: 1 × 1 = 1.")
 
 
-def test_python_refuses_a_picture_in_which_a_kernel_has_no_place() -> None:
-    with pytest.raises(
-        ValueError, match=r"`x` must have at least 5 rows and columns, got \(4, 6\)"
-    ):
-        explore.backprop(torch.zeros(4, 6))
+@pytest.mark.parametrize("size", [(4, 6), (5, 0), (1, 1), (5, 7)])
+def test_python_refuses_a_picture_in_which_a_kernel_has_no_place(size) -> None:
+    refused = (
+        rf"`x` must be a tensor \(h, w\) of 5 to 6 rows and columns, got \({size[0]}, {size[1]}\)"
+    )
+    with pytest.raises(ValueError, match=refused):
+        explore.backprop(torch.zeros(size))
+    explorer = explore.backprop()
+    with pytest.raises(traitlets.TraitError, match=refused):
+        explorer.x = torch.zeros(size)
+    assert explorer.x.shape == (5, 6)
+
+
+def test_python_refuses_a_kernel_that_is_empty_or_too_large_and_a_long_stride() -> None:
+    for size in ((0, 2), (4, 1)):
+        with pytest.raises(ValueError, match=r"`kernel` must be .* of 1 to 3 rows and columns"):
+            explore.backprop(kernel=torch.zeros(size))
     with pytest.raises(ValueError, match="'stride'"):
         explore.backprop(stride=4)
+
+
+def test_every_kernel_and_dilation_fit_into_the_smallest_picture() -> None:
+    explorer = explore.backprop(torch.ones(5, 5))
+    explorer.dilation = 2
+    assert explorer.y.shape == (1, 1)
+
+
+def test_picture_that_is_too_small_in_the_address_changes_nothing(opened) -> None:
+    stage = opened(explore.backprop(), "x=[[1,2],[3,4]]&dilation=2&stride=1")
+    stage.wait_for_state(x="[[1,2],[3,4]]", dilation="2")
+    stage.page.get_by_label("padding").press("ArrowRight")
+    stage.page.wait_for_function("() => !location.hash.includes('x=')")
+    assert stage.errors == []

@@ -64,6 +64,8 @@ def test_value_reaches_python_and_back(browser: Browser, tmp_path) -> None:
         context.set_default_timeout(PATIENCE)
         page = context.new_page()
         page.goto(f"{address}lab/tree/explore.ipynb?token={TOKEN}")
+        # A key that comes before the kernel is lost.
+        page.get_by_text("| Idle").wait_for()
         page.locator(".jp-CodeCell .cm-content").first.click()
         run_next(page)
         weight = page.get_by_role("slider", name="Weight, row 0, column 0")

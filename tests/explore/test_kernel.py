@@ -186,5 +186,24 @@ def test_python_reads_and_sets_picture_and_map() -> None:
 def test_python_refuses_what_the_explorer_cannot_show() -> None:
     with pytest.raises(ValueError, match=r"`kernel` must hold numbers from -9 to 9, got 0 to 10"):
         explore.kernel(torch.zeros(3, 3), torch.tensor([[0.0, 10.0]]))
-    with pytest.raises(ValueError, match=r"`x` must be a tensor \(h, w\) of at most 28 rows"):
+    with pytest.raises(ValueError, match=r"`x` must be a tensor \(h, w\) of 1 to 28 rows"):
         explore.kernel(torch.zeros(29, 3), torch.zeros(2, 2))
+
+
+def test_hint_follows_the_picture(modules: Modules) -> None:
+    framed = torch.nn.functional.pad(torch.ones(3, 3), (1, 1, 1, 1))
+    white = torch.zeros(5, 5)
+    white[2, 2] = 1
+    pictures = (torch.arange(9.0).reshape(3, 3), white, framed)
+    hints = [modules.call("kernel", "hint", picture.tolist()) for picture in pictures]
+    for hint, word in zip(hints, ("change a weight", "white pixel", "frame of zeros"), strict=True):
+        assert word in hint
+
+
+def test_python_prints_the_state() -> None:
+    explorer = explore.kernel(torch.eye(3), torch.eye(2))
+    explorer.row = 1
+    lines = str(explorer).splitlines()
+    assert lines[0] == "An explorer, kernel"
+    assert "row = 1" in lines
+    assert repr(explorer).startswith("An explorer, kernel: it needs a notebook")

@@ -147,5 +147,5 @@ def test_python_refuses_what_the_explorer_cannot_show() -> None:
         explore.receptive_field([(7, 1)])
     with pytest.raises(ValueError, match=r"`layers` must hold pairs or triples"):
         explore.receptive_field([(3,)])
-    with pytest.raises(ValueError, match=r"`layers` must be a tensor \(h, w\) of at most 5 rows"):
+    with pytest.raises(ValueError, match=r"`layers` must be a tensor \(h, w\) of 1 to 5 rows"):
         explore.receptive_field([(3, 1)] * 6)

@@ -99,6 +99,51 @@ def test_keyboard_stops_once_and_reads_below_each_map_what_it_shows(opened) -> N
     assert not answer.evaluate("e => Boolean(e.closest('[aria-hidden]'))")
 
 
+def test_colours_of_the_maps_are_explained_below_them(opened) -> None:
+    stage = opened(explore.shift())
+    words = stage.page.locator(".explorer-networks > .explorer-legend").inner_text()
+    for colour in ("white where", "orange where", "grey where"):
+        assert colour in words
+
+
+def test_words_are_replaced_by_dots_as_long_as_they_are_old(opened) -> None:
+    stage = opened(explore.shift())
+    stage.wait_for_words(said_of(explore.shift()))
+    line = stage.page.locator(".explorer-said")
+    assert line.get_attribute("aria-busy") is None
+    seen = stage.page.evaluate(
+        """() => new Promise(resolve => {
+            const line = document.querySelector(".explorer-said");
+            const old = line.textContent;
+            new MutationObserver(() => {
+                const dots = getComputedStyle(line, "::before").content;
+                resolve([line.textContent === old, line.ariaBusy, dots.includes("…")]);
+            }).observe(line, { attributes: true });
+            const input = document.querySelector("input[type=range]:not([aria-label=Digit])");
+            input.value = 3;
+            input.dispatchEvent(new Event("input", { bubbles: true }));
+        })"""
+    )
+    assert seen == [True, "true", True]
+    stage.page.locator(".explorer-said:not([aria-busy])").wait_for()
+
+
+def test_words_that_are_said_again_and_again_do_not_wait_for_the_end(modules: Modules) -> None:
+    modules.call("parts", "clamp", 1, 0, 2)
+    said = modules.page.evaluate(
+        """() => new Promise(resolve => {
+            const [model, el] = [{ get: () => "shift" }, document.createElement("div")];
+            const { say } = window.modules.parts.frame({ model, el }, { keys: [] });
+            const line = el.querySelector(".explorer-said");
+            line.textContent = "old";
+            const again = setInterval(() => say("new"), 20); // as each piece of the maps does
+            const seen = () => clearInterval(again) || resolve(line.textContent);
+            new MutationObserver(seen).observe(line, { childList: true });
+        })"""
+    )
+    assert said == "new"
+
+
 def test_drag_takes_the_digit_along_from_where_it_was_held(opened) -> None:
     stage = opened(explore.shift(), "right=-2")
     box = stage.page.get_by_label("Drag the digit").bounding_box()

@@ -62,6 +62,7 @@ EVERY = {
     "usage_maps": lambda: plots.usage_maps({"a": usage_count(5, 3, stride=2, padding=1)}),
     "roofline": lambda: plots.roofline(MACHINE, {"a": (2.0, 3e9), "b": (40.0, 5e9)}),
     "ladder": lambda: plots.ladder(RUNGS, goal=1),
+    "stacked_bars": lambda: plots.stacked_bars({"a": {"x": 1, "y": 3}, "b": {"x": 2}}, "ms"),
     "layer_prices": lambda: plots.layer_prices({"full": FULL, "groups": HALVES}, (4, 5, 6)),
 }
 
@@ -584,6 +585,30 @@ def test_a_photograph_keeps_its_colours_and_a_drawing_gets_a_palette() -> None:
         data, _ = plots.picture_and_maps(picture, {"a": hues[1]})._repr_png_()
         with Image.open(io.BytesIO(data)) as stored:
             assert stored.mode == mode
+
+
+def test_stacked_bars_lie_side_by_side() -> None:
+    (axes,) = plots.stacked_bars({"a": {"x": 1.0, "y": 3.0}, "b": {"y": 2.0}}, "ms").axes
+    drawn = {
+        container.get_label(): [(bar.get_x(), bar.get_width()) for bar in container]
+        for container in axes.containers
+    }
+    assert drawn == {"x": [(0, 1), (0, 0)], "y": [(1, 3), (0, 2)]}
+    assert axes.yaxis_inverted()  # the first bar above
+    hatches = {container[0].get_hatch() for container in axes.containers}
+    assert len(hatches) == 2  # told apart without colour
+
+
+@pytest.mark.parametrize(
+    ("bars", "message"),
+    [
+        ({}, "`bars` must hold numbers"),
+        ({"a": dict.fromkeys("vwxyz", 1.0)}, r"`bars` must have at most 4 parts, got \['v',"),
+    ],
+)
+def test_stacked_bars_name_what_cannot_be_drawn(bars, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        plots.stacked_bars(bars, "ms")
 
 
 def test_layer_prices_join_the_channels_that_a_weight_joins() -> None:

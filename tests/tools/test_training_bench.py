@@ -69,11 +69,17 @@ def test_line_gives_median_spread_and_ratio() -> None:
 def test_report_gives_each_loop_its_turn(monkeypatch) -> None:
     asked = []
     monkeypatch.setattr(training, "measure", lambda way: asked.append(way) or Epoch(1.0, 6, 1))
-    text = training.report({"ours": "a", "theirs": "b"}, repeats=3)
+    text = training.report({"fit": "a", training.D2L: "b"}, repeats=3)
     assert asked == ["a", "b"] * 3
     assert "median over 3 repeats" in text
     assert f"torch {torch.__version__}" in text
     assert len([line for line in text.splitlines() if line.startswith("|")]) == 4
+
+
+def test_target_is_said_to_be_missed_where_it_is() -> None:
+    medians = {"fit": 3.0, "fit, both": 2.0, "a loop over torch's DataLoader": 1.0}
+    assert training.verdict({**medians, training.D2L: 8.0}).endswith("met: 4.00 (fit, both).")
+    assert "MISSED: 3.95" in training.verdict({**medians, training.D2L: 7.9})
 
 
 def test_main_writes_what_it_prints(monkeypatch, tmp_path: Path, capsys) -> None:

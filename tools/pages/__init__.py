@@ -18,6 +18,7 @@ MODULES = (
     "launch",
     "predict",
     "questions",
+    "root",
     "search",
     "shapes",
     "terms",
