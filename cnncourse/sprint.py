@@ -157,7 +157,7 @@ def normed(c: int, o: int, kernel_size: int = 3, stride: int = 1) -> nn.Sequenti
     return nn.Sequential(conv, nn.BatchNorm2d(o, momentum=NORM_MEMORY), nn.ReLU())
 
 
-def orthogonalize(matrix: Float[Tensor, "o k"], steps: int = 3) -> Float[Tensor, "o k"]:
+def orthogonalize(matrix: Float[Tensor, "o _"], steps: int = 3) -> Float[Tensor, "o _"]:
     """Bring all singular values of a matrix near one, and keep its directions.
 
     The matrix is divided by its norm. Then come steps of Newton and Schulz, ``x = a x + b (x x^T) x
@@ -169,7 +169,7 @@ def orthogonalize(matrix: Float[Tensor, "o k"], steps: int = 3) -> Float[Tensor,
     >>> orthogonalize(torch.diag(torch.tensor([3.0, 1.0])), steps=5).svd().S > 0.6
     tensor([True, True])
     """
-    check_tensor("matrix", matrix, "o k")
+    check_tensor("matrix", matrix, "rows columns")
     if len(matrix) > matrix.shape[1]:  # the smaller of the two products
         return orthogonalize(matrix.T, steps).T
     x = matrix / (matrix.norm() + 1e-7)
