@@ -3,7 +3,9 @@
 The step is that of `fit` on LeNet; benchmarks/step.py tells how it is taken apart. A repeat gives
 every setting its turn, so that a slow moment of the machine meets all; the tables give medians.
 For one thread it is CPU time, which is the time on the wall of a quiet machine and leaves out the
-waiting on a busy one. More threads and GPUs are timed by the wall: those rows need a quiet machine.
+waiting on a busy one. It does not leave out that other processes empty the caches, which makes
+short steps longer: what is kept should come from a quiet machine. More threads and GPUs are timed
+by the wall, and mean nothing on a busy one.
 
 The floor is what this machine does with nothing else to do: a matrix product whose matrices stay in
 the cache, and a copy, between places in memory and within the cache. Operations are counted from

@@ -1,5 +1,5 @@
 // @ts-check
-// Chapter "Fast": how long a training step takes, and where its time goes, from a recorded grid.
+// Chapter "Speed": how long a training step takes, and where its time goes, from a recorded grid.
 
 import { choice, draw, follow, frame, ink, make, number, sheet, slider, toggle } from "./parts.js";
 

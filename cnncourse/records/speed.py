@@ -104,8 +104,8 @@ def load_speed(device: str = "cpu") -> Speed:
 
     Examples
     --------
-    >>> load_speed().threads
-    1
+    >>> len(load_speed().steps)
+    36
     """
     found = json.loads(files(__package__).joinpath(FILE).read_text("utf-8"))["devices"]
     check_choice("device", device, list(found))
