@@ -86,6 +86,7 @@ bench: $(VENV)/ready ## time operators, steps and training beside torch and d2l,
 	$(BIN)/python -m benchmarks.operators --out $(RESULTS)-operators.md
 	$(BIN)/python -m benchmarks.cost --out $(RESULTS)-cost.md --record cnncourse/records/speed.json
 	$(BIN)/python -m benchmarks.training --out $(RESULTS)-training.md
+	$(BIN)/python -m benchmarks.sprint --out $(RESULTS)-sprint.md
 	$(BIN)/python -m benchmarks.explorers --out $(RESULTS)-explorers.md
 	$(BIN)/python grader/benchmarks/grading.py
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from experiments.environment import environment
 from experiments.recipe import Recipe
 
-TRIAL_SEED = 1000  # no seed of a record, so the choice of a number saw none of its runs
+TRIAL_SEED = 1000  # and up: no seeds of a record, so a choice of a number saw none of its runs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,22 +34,32 @@ class Experiment:
         In the order in which they are run.
     run : callable
         ``run(recipe, seed)`` trains and returns what is to be kept, by name.
+    by_seed : bool
+        Whether a seed does all recipes before the next seed begins, trials first, so that a slow
+        hour of the machine meets every recipe: for seconds that are to be compared.
+    trial_seeds : int
+        Seeds of a trial.
     """
 
     about: str
     recipes: Mapping[str, Recipe]
     run: Callable[[Recipe, int], dict[str, object]]
+    by_seed: bool = False
+    trial_seeds: int = 1
 
 
 def missing(
     experiment: Experiment, names: Sequence[str], seeds: int, runs: Sequence[Mapping]
 ) -> list[tuple[str, int]]:
     """List the runs, by recipe and seed, that a record does not hold yet."""
+    tried = range(TRIAL_SEED, TRIAL_SEED + experiment.trial_seeds)
     wanted = [
         (name, seed)
         for name in names
-        for seed in ([TRIAL_SEED] if experiment.recipes[name].trial else range(seeds))
+        for seed in (tried if experiment.recipes[name].trial else range(seeds))
     ]
+    if experiment.by_seed:
+        wanted.sort(key=lambda run: (not experiment.recipes[run[0]].trial, run[1]))
     held = {
         (run["recipe"], run["seed"])
         for run in runs

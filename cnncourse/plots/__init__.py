@@ -1,8 +1,8 @@
 """One function a figure, drawn with matplotlib's objects and returned, never shown.
 
-Figures stand by kind: ``bars``, ``connections``, ``curves``, ``images``, ``network``, ``rates``;
-what they share is in ``style``. A chapter calls ``plots.name``. Importing this package changes no
-setting of matplotlib, and nothing here touches the list of open figures.
+Figures stand by kind: ``bars``, ``connections``, ``curves``, ``images``, ``network``, ``rates``,
+``speed``; what they share is in ``style``. A chapter calls ``plots.name``. Importing this package
+changes no setting of matplotlib, and nothing here touches the list of open figures.
 """
 
 from cnncourse.plots.bars import stacked_bars
@@ -29,6 +29,7 @@ from cnncourse.plots.images import (
 )
 from cnncourse.plots.network import cone, network
 from cnncourse.plots.rates import rate_map
+from cnncourse.plots.speed import ladder, roofline
 from cnncourse.plots.style import Figure
 from cnncourse.plots.windows import usage_maps, window_rows
 
@@ -38,6 +39,7 @@ __all__ = [
     "feature_maps",
     "image_grid",
     "kernels",
+    "ladder",
     "layer_maps",
     "layer_prices",
     "layer_scale_curves",
@@ -48,6 +50,7 @@ __all__ = [
     "picture_and_maps",
     "pictures",
     "rate_map",
+    "roofline",
     "sampled",
     "seed_curves",
     "seed_strip",

@@ -4,7 +4,7 @@ A record is a JSON file of this folder. It names the command that writes it, the
 versions, and holds one entry for each run: the recipe with its definition, the seed, every epoch's
 numbers. The same machine gives the same digits again; another one may differ in the last of them.
 The seconds of a run are wall time on a machine that had other work to do: they say nothing about
-speed. What does is the grid of `load_speed`.
+speed. What does is the grid of `load_speed`, and ``ladder``, whose runs took turns.
 """
 
 from __future__ import annotations

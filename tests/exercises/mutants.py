@@ -39,7 +39,7 @@ def each_number(value: object, change: Callable[[Tensor], Tensor]) -> object:
     if isinstance(value, Tensor):
         return change(value.double()).to(value.dtype) if value.is_floating_point() else value
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return change(torch.tensor([float(value)]).double()).item()
+        return change(torch.tensor([value], dtype=torch.float64)).item()
     return value
 
 

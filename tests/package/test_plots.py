@@ -17,6 +17,7 @@ from PIL import Image
 from torch import nn
 
 from cnncourse import plots
+from cnncourse.fast import Machine
 from cnncourse.layer_table import layer_table
 from cnncourse.lenet import LayerScale, LeNet, layer_scales
 from cnncourse.padding_stride import usage_count
@@ -34,6 +35,8 @@ SCALES = [
     LayerScale("fc", 0.7, 0.3, 1e-5, 0.2),
 ]
 PICTURES = torch.rand(5, 1, 4, 6, generator=torch.Generator().manual_seed(0))
+MACHINE = Machine(multiply_adds=100e9, bytes=10e9)
+RUNGS = {"plain": ([9.0, 7.0], [3.0, 5.0]), "last": ([1.0, 1.5], [0.8, 0.9])}
 EVERY = {
     "training_curves": lambda: plots.training_curves({"ours": RUN, "theirs": [0.2, 0.3]}),
     "layer_scale_curves": lambda: plots.layer_scale_curves({"one": SCALES, "two": SCALES}),
@@ -57,6 +60,8 @@ EVERY = {
     "layer_maps": lambda: plots.layer_maps(PICTURES[0, 0], {"conv": PICTURES[:, 0]}),
     "window_rows": lambda: plots.window_rows(8, kernel_size=3, stride=2, padding=1),
     "usage_maps": lambda: plots.usage_maps({"a": usage_count(5, 3, stride=2, padding=1)}),
+    "roofline": lambda: plots.roofline(MACHINE, {"a": (2.0, 3e9), "b": (40.0, 5e9)}),
+    "ladder": lambda: plots.ladder(RUNGS, goal=1),
     "stacked_bars": lambda: plots.stacked_bars({"a": {"x": 1, "y": 3}, "b": {"x": 2}}, "ms"),
     "layer_prices": lambda: plots.layer_prices({"full": FULL, "groups": HALVES}, (4, 5, 6)),
 }
@@ -320,6 +325,8 @@ BAD = [
     (lambda: plots.kernels(PICTURES[:0]), r"at least one picture, got \(0, 4, 6\)"),
     (lambda: plots.feature_maps(PICTURES), r"shape \(c, h, w\), got \(5, 1, 4, 6\)"),
     (lambda: plots.feature_maps(PICTURES[:, 0], ["one"]), "`titles` must be 5.*got 1"),
+    (lambda: plots.roofline(MACHINE, {}), "`layers` must hold .* got none for any"),
+    (lambda: plots.ladder({"a": ([], [])}), r"`rungs` must hold .* \['a'\]"),
     (lambda: plots.feature_maps(PICTURES[:0, 0]), r"at least one picture, got \(0, 4, 6\)"),
 ]
 
@@ -349,6 +356,28 @@ def test_signals_refuse_wrong_input() -> None:
         plots.signals({"mean": (0, torch.zeros(0))})
     with pytest.raises(ValueError, match="`dots` must be one of mean, got 'noise'"):
         plots.signals({"mean": (0, torch.zeros(2))}, dots="noise")
+
+
+def test_roofline_bends_where_both_speeds_meet_and_layers_lie_below() -> None:
+    (axes,) = plots.roofline(MACHINE, {"a": (2.0, 3e9), "b": (40.0, 5e9)}).axes
+    a, b, roof, *gaps = axes.lines
+    assert (a.get_xydata().tolist(), b.get_xydata().tolist()) == ([[2, 3]], [[40, 5]])
+    # Below 10 multiply-adds a byte the memory limits, 10 billion bytes a second.
+    assert roof.get_xydata().tolist() == [[1, 10], [10, 100], [80, 100]]
+    assert [gap.get_ydata().tolist() for gap in gaps] == [[3, 20], [5, 100]]
+
+
+def test_ladder_has_a_dot_a_seed_and_a_line_at_the_mean() -> None:
+    seconds, errors = plots.ladder(RUNGS, goal=1).axes
+    assert [line.get_xydata().tolist() for line in seconds.lines] == [
+        [[9, 0], [7, 0]],
+        [[1, 1], [1.5, 1]],
+    ]
+    means = [one.get_segments()[0][0][0] for one in errors.collections]
+    assert means == pytest.approx([4, 0.85])
+    assert errors.lines[-1].get_xdata() == [1, 1]
+    assert [tick.get_text() for tick in seconds.get_yticklabels()] == list(RUNGS)
+    assert seconds.get_ylim()[0] > seconds.get_ylim()[1]  # the first rung stands on top
 
 
 def test_picture_and_maps_share_a_scale_with_zero_in_the_middle() -> None:

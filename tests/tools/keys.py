@@ -7,6 +7,7 @@ a claim holds that makes it right.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from functools import partial
@@ -19,6 +20,7 @@ from torch.nn.functional import conv1d, conv2d, max_pool2d, pad
 from cnncourse.channels import conv1x1, im2col
 from cnncourse.cross_correlation import convolve1d, corr1d, corr2d, corr3d
 from cnncourse.datasets import load_fashion_mnist
+from cnncourse.fast import Machine, Work, conv2d_work, interleaved, least_seconds, speedup
 from cnncourse.invariance import equivariance_error, invariance_error, translate
 from cnncourse.layer_table import layer_table
 from cnncourse.lenet import LeNet, init_xavier, layer_scales
@@ -27,7 +29,11 @@ from cnncourse.padding_stride import conv_output_size, usage_count
 from cnncourse.pooling import avg_pool2d
 from cnncourse.receptive_field import receptive_field
 from cnncourse.records import load_record, load_trained
+from cnncourse.sprint import Plan, steps_of
 from cnncourse.training import seed_everything
+
+LAYER_WORK = Work(multiply_adds=600_000_000, bytes=300_000_000)
+MACHINE = Machine(multiply_adds=100e9, bytes=10e9)
 
 # Numbers
 
@@ -78,6 +84,12 @@ BATCH = torch.randn(8, 16, 5, 5, generator=torch.Generator().manual_seed(0))
 SPIKE, COUNT = torch.tensor([0.0, 0.0, 1.0, 0.0, 0.0]), torch.tensor([1.0, 2.0, 3.0])
 halved = partial(conv_output_size, kernel_size=3, stride=2)
 COMPUTED: dict[str, list[Callable[[], float]]] = {
+    "the-slower-of-two": [
+        lambda: 1000 * least_seconds(LAYER_WORK, MACHINE),
+        lambda: 1000 * LAYER_WORK.multiply_adds / MACHINE.multiply_adds,
+        lambda: 1000 * sum(w / speed for w, speed in zip(LAYER_WORK, MACHINE, strict=True)),
+        lambda: 500 * sum(w / speed for w, speed in zip(LAYER_WORK, MACHINE, strict=True)),
+    ],
     "weights-of-reach-two": [
         lambda: nn.Conv2d(1, 1, 5, bias=False).weight.numel(),
         lambda: 4 * 2**2,
@@ -395,7 +407,39 @@ def noise_takes_a_part_of_the_gain() -> bool:
     return bool(noisy and ((batch < weak) & (weak < plain) & (plain < strong)).all())
 
 
+def a_first_call_misleads() -> bool:
+    """Time one function under two names, by a clock that its own first call moves furthest."""
+    now, costs = [0], itertools.chain([9], itertools.repeat(1))
+
+    def work() -> None:
+        now[0] += next(costs)
+
+    def timed() -> int:
+        start = now[0]
+        work()
+        return now[0] - start
+
+    once = timed() / timed()
+    costs = itertools.chain([9], itertools.repeat(1))
+    fair = interleaved({"a": work, "b": work}, rounds=3, clock=lambda: float(now[0]))
+    return once > 2 and speedup(fair["a"], fair["b"]) == 1
+
+
+def weights_are_fetched_once() -> bool:
+    alone, batch = (conv2d_work(n, 1000, 1000, size=1, kernel_size=1) for n in (1, 64))
+    saved = 64 * alone.bytes - batch.bytes
+    return batch.multiply_adds == 64 * alone.multiply_adds and saved == 63 * 4 * 1000**2
+
+
+def a_quarter_of_the_steps() -> bool:
+    steps = [sum(steps_of(Plan(batch_size=size), 55_000)) for size in (128, 512)]
+    return abs(steps[0] / steps[1] - 4) < 0.1
+
+
 FACTS: dict[str, Callable[[], bool | str]] = {
+    "timed-one-after-the-other": a_first_call_misleads,
+    "sixty-four-pictures": weights_are_fetched_once,
+    "half-an-epoch": a_quarter_of_the_steps,
     "shuffled-pixels": only_neighbours_lose,
     "largest-of-neighbours": largest_of_nine_moves_along,
     "moved-ball": a_part_alone_changes_the_score,

@@ -103,6 +103,13 @@ def test_record_runs_a_trial_once_with_a_seed_of_its_own(experiment, trained, tm
     assert trained == [(0.3, TRIAL_SEED)]
 
 
+def test_seconds_to_compare_are_measured_seed_by_seed(experiment, trained, tmp_path) -> None:
+    interleaved = replace(experiment, by_seed=True, trial_seeds=2)
+    record("rates", interleaved, ["trial", "slow", "fast"], 2, tmp_path / "rates.json")
+    final = [(0.01, 0), (0.5, 0), (0.01, 1), (0.5, 1)]
+    assert trained == [(0.3, TRIAL_SEED), (0.3, TRIAL_SEED + 1), *final]
+
+
 def test_progress_names_the_run_its_last_numbers_and_the_time_left(
     experiment, tmp_path, capsys
 ) -> None:

@@ -14,7 +14,8 @@ from cnncourse.datasets import Dataset, Split
 from cnncourse.invariance import permute_pixels
 from cnncourse.records import load_record
 from cnncourse.shift import BlurMaxPool2d, RandomShift, on_canvas
-from experiments import capstone, invariance, lenet, normalization, pooling, shift
+from cnncourse.sprint import PLAN
+from experiments import capstone, invariance, ladder, lenet, normalization, pooling, shift
 from experiments.runner import definition
 
 LADDER = ["lenet_sigmoid", "relu", "max_pool", "he", "momentum", "one_cycle"]
@@ -462,3 +463,38 @@ def test_a_loss_that_is_no_number_ends_the_training() -> None:
     broken = tiny()._replace(train=Split(images * torch.nan, labels))
     with pytest.raises(FloatingPointError, match="the training loss is nan: try a lower rate"):
         capstone.train(SHORT, lambda: capstone.build(SHORT), broken, 0)
+
+
+def test_the_ladder_of_seconds_changes_one_thing_at_a_time() -> None:
+    rungs = [*ladder.RUNGS]
+    steps = dict(zip(rungs[1:], changes(ladder.RECIPES, rungs), strict=True))
+    # A rule or a schedule needs a rate of its own; the last rung shares out the same passes.
+    assert steps.pop("momentum") == {"rule", "lr"}
+    assert steps.pop("falling") == {"falling", "lr"}
+    assert steps.pop("small") == {"network", "side"}
+    assert steps.pop("end") == {"passes", "hard"}
+    assert all(len(step) == 1 for step in steps.values())
+    assert ladder.SHORT.passes == pytest.approx(ladder.END.passes + ladder.END.hard)
+
+
+def test_the_end_of_the_ladder_is_what_a_reader_runs() -> None:
+    ends = definition(ladder.END)
+    assert {name: ends.pop(name) for name in vars(PLAN)} == vars(PLAN)
+    assert ends == {"trial": False}
+
+
+def test_each_run_beside_the_end_lacks_one_part() -> None:
+    for name in ladder.WITHOUT:
+        ((part,),) = changes(ladder.RECIPES, ["end", name])
+        assert part in vars(PLAN)
+
+
+def test_a_rung_is_measured_by_two_clocks_and_a_trial_sees_no_test(monkeypatch) -> None:
+    monkeypatch.setattr(ladder, "pictures", tiny)
+    ladder.warm_up.cache_clear()
+    rung = replace(ladder.END, batch_size=8)
+    result, trial = (ladder.run(replace(rung, trial=trial), 0) for trial in (False, True))
+    assert set(result) == {"seconds", "cpu_seconds", "validation_accuracy", "test_accuracy"}
+    assert set(result) - set(trial) == {"test_accuracy"}
+    assert result["seconds"] > 0
+    ladder.warm_up.cache_clear()

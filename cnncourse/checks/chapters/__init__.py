@@ -13,4 +13,5 @@ ORDER = (
     "lenet",
     "normalization",
     "backprop",
+    "fast",
 )
