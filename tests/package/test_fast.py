@@ -309,6 +309,7 @@ def test_a_graph_takes_full_batches_and_leaves_the_short_one_to_the_plain_step(
         torch.testing.assert_close(a, b, **CLOSE)
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize(
     "switches",

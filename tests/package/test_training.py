@@ -277,6 +277,7 @@ def test_fit_refuses_a_gpu_that_is_not_there() -> None:
         fit(small_net(), blobs(), device="cuda")
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_fit_sees_the_same_batches_on_a_gpu() -> None:
     histories = [fit(small_net(), blobs(), epochs=3, device=name) for name in ("cpu", None)]
