@@ -1,4 +1,4 @@
-"""Chapter "Speed": how long a training step takes, and where its time goes, from a recorded grid."""
+"""Chapter "Speed": how long a training step takes and where its time goes, from a recorded grid."""
 
 from __future__ import annotations
 
