@@ -60,7 +60,7 @@ RESIDUAL = replace(NORM, change="each block adds its input", residual=True)
 FLIPPED = replace(RESIDUAL, change="pictures mirrored at random", flipped=True)
 MOVED = replace(FLIPPED, change="pictures moved by up to 2 pixels", moved=2)
 SMOOTH = replace(MOVED, change="labels smoothed by a tenth", smoothing=0.1)
-LONG = replace(SMOOTH, change="smooth, twenty epochs", epochs=20)
+LONG = replace(FLIPPED, change="flipped, twenty epochs", epochs=20)
 
 
 def trials(name: str, recipe: Network, rates: tuple[float, ...]) -> dict[str, Network]:
@@ -71,22 +71,26 @@ def trials(name: str, recipe: Network, rates: tuple[float, ...]) -> dict[str, Ne
     }
 
 
+def side(recipe: Network, change: str, **fields: object) -> Network:
+    """Make a side step from a rung: one seed, no test."""
+    return replace(recipe, change=f"trial: {change}", trial=True, **fields)
+
+
 RECIPES: Mapping[str, Network] = {
     **trials("smooth", SMOOTH, (0.1, 0.2, 0.4)),
     "trial_decay": replace(
         SMOOTH, change="trial of a tenth of the weight decay", weight_decay=5e-5, trial=True
     ),
     **trials("plain", PLAIN, (0.02, 0.05, 0.1)),
-    "plain": PLAIN,
+    "trial_residual": side(RESIDUAL, "residual, to compare"),
+    "trial_blur": side(RESIDUAL, "residual, with blur-pooling", pool="blur"),
+    "trial_separable": side(RESIDUAL, "residual, with separable convolutions", layer="separable"),
+    "trial_long_residual": side(RESIDUAL, "residual, twenty epochs", epochs=20),
+    "trial_long_flipped": side(FLIPPED, "flipped, twenty epochs", epochs=20),
     "norm": NORM,
     "residual": RESIDUAL,
     "flipped": FLIPPED,
-    "moved": MOVED,
-    "smooth": SMOOTH,
-    "blur": replace(SMOOTH, change="smooth, with blur-pooling", pool="blur"),
-    "separable": replace(SMOOTH, change="smooth, with separable convolutions", layer="separable"),
     "long": LONG,
-    "long_residual": replace(RESIDUAL, change="residual, twenty epochs", epochs=20),
 }
 
 

@@ -9,7 +9,7 @@ import { change, clamp, drag, make, outline, picture, surface } from "./parts.js
 const WRONG = [176, 62, 0];
 const RIGHT = [255, 255, 255];
 const UNKNOWN = [160, 160, 160];
-const PIECE = 8; // milliseconds of a frame in which networks are asked
+const PIECE = 4; // milliseconds of a frame in which networks are asked
 
 /**
  * The class with the highest score; on a tie the lowest class.

@@ -84,6 +84,7 @@ def shrink(model: nn.Module) -> dict[str, Tensor]:
     """Return a network's weights as its file holds them."""
     bits, stored = bits_of(model), {}
     for name, value in model.state_dict().items():
+        value = value.contiguous()  # `channels_last` has another order
         if value.ndim == 2 and value.numel() > LARGE:
             stored[name], stored[name + SCALE] = pack(value, bits)
         else:

@@ -324,9 +324,11 @@ def test_bits_of_a_row_stand_in_the_order_that_a_page_reads() -> None:
 def test_a_saved_network_is_the_one_that_is_loaded_and_always_the_same_bytes(tmp_path) -> None:
     torch.manual_seed(0)
     model = LeNet()
+    other_order = LeNet().to(memory_format=torch.channels_last)
+    other_order.load_state_dict(model.state_dict())
     files = [tmp_path / "a", tmp_path / "b"]
-    for file in files:
-        save_network(model, {"test_accuracy": 0.5}, file)
+    for one, file in zip([model, other_order], files, strict=True):
+        save_network(one, {"test_accuracy": 0.5}, file)
     assert files[0].read_bytes() == files[1].read_bytes()
     assert read_about(files[0])["test_accuracy"] == 0.5
     stored = load_file(files[0])
