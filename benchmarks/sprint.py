@@ -57,10 +57,10 @@ def report(runs: Sequence[dict[str, float]], threads: int) -> str:
     ]
     return f"""# Seconds to 99 % of the digits, {datetime.datetime.now(datetime.UTC).date()}
 
-{reached} of {len(runs)} seeds reached {GOAL:.0%} of the test split. Seconds: mean \
-{statistics.mean(seconds):.2f}, median {statistics.median(seconds):.2f}, {min(seconds):.2f} to \
-{max(seconds):.2f}, on {threads} threads. What the clock counts stands at the top of
-benchmarks/sprint.py.
+{reached} of {len(runs)} seeds reached {GOAL:.0%} of the test split.
+Seconds: mean {statistics.mean(seconds):.2f}, median {statistics.median(seconds):.2f}, \
+{min(seconds):.2f} to {max(seconds):.2f}. Threads: {threads}.
+What the clock counts stands at the top of benchmarks/sprint.py.
 {machine()}
 
 {table(("seed", "seconds", "test accuracy"), lines)}

@@ -133,7 +133,7 @@ def speedup(before: Sequence[float], after: Sequence[float]) -> float:
     return median(old / new for old, new in zip(before, after, strict=True))
 
 
-def measure_machine(side: int = 1024, megabytes: int = 64, rounds: int = 20) -> Machine:
+def measure_machine(side: int = 512, megabytes: int = 32, rounds: int = 50) -> Machine:
     """Measure this machine: the product of two square matrices, and the copy of a large array.
 
     The best of the rounds counts, since whatever disturbs a round makes it slower.

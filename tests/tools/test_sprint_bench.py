@@ -29,7 +29,7 @@ def test_report_counts_the_seeds_that_reached_the_goal(asked, tmp_path: Path, ca
     text = out.read_text()
     assert capsys.readouterr().out == text
     assert "2 of 3 seeds reached 99%" in text
-    assert "mean 2.00, median 2.00, 1.00 to 3.00, on 2 threads" in text
+    assert "mean 2.00, median 2.00, 1.00 to 3.00. Threads: 2." in text
     assert "| 0    | 1.00    | 98.90 %       |" in text
 
 
