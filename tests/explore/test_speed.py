@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 
@@ -19,7 +20,10 @@ ASKED = itertools.product(
 
 
 def digits(value: float, count: int) -> str:
-    return f"{float(f'{value:.{count}g}'):g}"
+    """Round as a browser does, a half away from zero; Python rounds it to the even digit."""
+    exact = Decimal(value)
+    last = Decimal(1).scaleb(exact.adjusted() - count + 1)
+    return f"{float(exact.quantize(last, ROUND_HALF_UP)):g}"
 
 
 def words(step: StepTime) -> str:
