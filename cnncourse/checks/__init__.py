@@ -124,7 +124,8 @@ def check(name: str, answer: object, *, seed: int | str = 0) -> Report:
 
 
 def _report(exercise: Exercise, answer: object, seed: int | str) -> Report:
-    cases = exercise.cases(generator(seed, exercise.name))
+    draw = exercise.practice or exercise.cases
+    cases = draw(generator(seed, exercise.name))
     try:
         # nbgrader gives no point to a cell that writes a warning.
         with redirect_stderr(sys.stdout):

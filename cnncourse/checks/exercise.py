@@ -72,6 +72,16 @@ class Mistake(NamedTuple):
     wrong: Callable
 
 
+class Measured(NamedTuple):
+    """What an accepted answer reaches: a share of the points, and facts with their names.
+
+    The first fact is a number with as many digits for everybody; it orders a class's table.
+    """
+
+    share: float
+    facts: tuple[tuple[str, str], ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Interface:
     """How an answer is called. A sandbox needs this much of an exercise, and no more.
@@ -133,6 +143,11 @@ class Exercise(Interface):
         From gentle to nearly the answer.
     tolerance : mapping
         dtype -> largest error accepted, relative to the largest number expected.
+    practice : callable or None
+        Cases of the public check, where those of a grade measure what nobody may choose by.
+    measures : callable or None
+        ``measures(value, *arguments) -> Measured``: what an accepted value reaches, where an
+        exercise gives a part of its points. It has one case, whose value is never shown.
     chapter : int
         Number of the chapter; :func:`~cnncourse.checks.exercises` fills it in.
     """
@@ -151,6 +166,8 @@ class Exercise(Interface):
     returns: tuple[str, ...] = ()
     accepts: Callable[..., str] | None = None
     tolerance: Mapping[torch.dtype, float] = field(default_factory=lambda: TOLERANCE)
+    practice: Callable[[torch.Generator], list[Case]] | None = None
+    measures: Callable[..., Measured] | None = None
     chapter: int = 0
 
     @property

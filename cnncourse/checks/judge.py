@@ -7,6 +7,7 @@ data to compare, and nothing else.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cnncourse.checks.diagnosis import Findings, diagnose
 from cnncourse.checks.exercise import Call, Case, Exercise
@@ -44,10 +45,18 @@ def judge(exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome]
     wrong = sorted((one for one in compared if one not in right), key=lambda one: one.case.size)
     counts = exercise.name, len(compared), len(right)
     if not wrong:
-        return Report(*counts, tried=tried(exercise, cases))
+        passed = Report(*counts, tried=tried(exercise, cases))
+        return _with_facts(passed, right[0]) if exercise.measures else passed
     found = Findings(right, [trial.at_wrong_item() for trial in wrong])
     mistake, words = diagnose(found)
-    return Report(*counts, words, _picture(found.first), mistake=mistake)
+    picture = () if exercise.measures else _picture(found.first)
+    return Report(*counts, words, picture, mistake=mistake)
+
+
+def _with_facts(report: Report, trial: Trial) -> Report:
+    """Add what the answer reaches, and the share of the points that this is worth."""
+    measured = trial.exercise.measures(trial.outcome.value, *trial.arguments())
+    return replace(report, share=measured.share, facts=measured.facts)
 
 
 def trials(exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome]) -> list[Trial]:

@@ -50,6 +50,10 @@ class Report:
         Where to go on after a passed check.
     mistake : str
         Name of the likely mistake, for those who count mistakes.
+    share : float
+        Of the points, where an answer that passes can still be better.
+    facts : tuple of (str, str)
+        What was measured: name and value.
     """
 
     exercise: str
@@ -60,6 +64,8 @@ class Report:
     tried: str = ""
     then: str = ""
     mistake: str = ""
+    share: float = 1.0
+    facts: tuple[tuple[str, str], ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -68,8 +74,8 @@ class Report:
 
     @property
     def score(self) -> float:
-        """1.0 if passed, else 0.0: a function that is right sometimes is a wrong function."""
-        return float(self.passed)
+        """Its share if passed, else 0.0: a function that is right sometimes is a wrong function."""
+        return self.share if self.passed else 0.0
 
     @property
     def sign(self) -> str:
@@ -94,7 +100,10 @@ class Report:
     def words(self) -> list[str]:
         """What is said below the headline and the case, a paragraph each."""
         if self.passed:
-            words = [f"Tried: {self.tried}." if self.tried else "", self.then]
+            facts = "; ".join(f"{name} {value}" for name, value in self.facts)
+            measured = f"Measured: {facts}. This is worth {self.share:.0%} of the points."
+            tried = f"Tried: {self.tried}." if self.tried else ""
+            words = [measured if facts else "", tried, self.then]
         elif self.cases:
             words = [self.diagnosis, f'For help: `hint("{self.exercise}")`']
         else:

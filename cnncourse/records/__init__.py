@@ -26,7 +26,7 @@ from cnncourse.records.comparison import (
 )
 from cnncourse.records.speed import FILE as SPEED
 from cnncourse.records.speed import Speed, StepTime, load_speed
-from cnncourse.records.trained import load_trained
+from cnncourse.records.trained import load_trained, trained_networks
 from cnncourse.tables import Table
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "load_trained",
     "paired_t",
     "standard_error",
+    "trained_networks",
     "two_sided_p",
 ]
 

@@ -19,7 +19,8 @@ from cnncourse._arguments import check_choice
 from cnncourse.capstone import small_net
 from cnncourse.invariance import digit_reader
 from cnncourse.lenet import LeNet, ModernLeNet, mlp
-from cnncourse.records.stored import set_weights
+from cnncourse.records.stored import read_about, set_weights
+from cnncourse.tables import Table
 
 # The recipes whose weights are kept, by record and by their names in it.
 NETWORKS: Mapping[str, Mapping[str, Callable[[], nn.Sequential]]] = {
@@ -80,6 +81,29 @@ def load_trained(record: str, recipe: str, epoch: int | None = None) -> nn.Seque
         raise ValueError(f"`epoch` must be {known}, got {epoch}")
     with as_file(files(__package__) / WEIGHTS / path_of(f"{record}/{recipe}", epoch)) as path:
         return set_weights(NETWORKS[record][recipe](), load_file(path))
+
+
+def trained_networks() -> Table:
+    """List what `load_trained` can load: its size and, of the file as it is, the accuracy.
+
+    A network answers the pictures of its own record: those of ``shift`` are digits on a canvas.
+
+    Examples
+    --------
+    >>> [row[:3] for row in trained_networks().rows if row[0] == "capstone"]
+    [('capstone', 'long', '96,890')]
+    """
+    headings = ("record", "recipe", "parameters", "kB", "validation", "test")
+    pairs = [(record, recipe) for record, recipes in NETWORKS.items() for recipe in recipes]
+    return Table(headings, tuple(_row(*pair) for pair in pairs))
+
+
+def _row(record: str, recipe: str) -> tuple[str, ...]:
+    parameters = sum(p.numel() for p in NETWORKS[record][recipe]().parameters())
+    with as_file(files(__package__) / WEIGHTS / path_of(f"{record}/{recipe}")) as path:
+        about, size = read_about(path), path.stat().st_size
+    reached = (f"{about[f'{split}_accuracy']:.3f}" for split in ("validation", "test"))
+    return record, recipe, f"{parameters:,}", f"{size / 1000:.0f}", *reached
 
 
 def path_of(name: str, epoch: int | None = None) -> Path:

@@ -109,7 +109,7 @@ class Assignment:
 
 def _digest(exercise: Exercise) -> str:
     drawn = [case.arguments for case in exercise.cases(generator("digest", exercise.name))]
-    judges = (exercise.reference, exercise.accepts, exercise.probe)
+    judges = (exercise.reference, exercise.accepts, exercise.probe, exercise.measures)
     facts = (cnncourse.__version__, exercise.points, exercise.forbidden, exercise.tolerance)
     text = repr([*facts, *(inspect.getsource(one) for one in judges if one)])
     return hashlib.sha256(text.encode() + wire.pack(drawn)).hexdigest()[:20]

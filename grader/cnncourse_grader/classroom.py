@@ -44,6 +44,7 @@ def page(grades: Sequence[Grade]) -> str:
         f"<h2>{words.EXERCISES}</h2>",
         pages.table(words.SHARES, words.SHARE_COLUMNS, [_share(one) for one in _columns(ran)]),
         _written(ran),
+        *map(_reached, _columns(ran)),
         *map(_mistakes, _columns(ran)),
     )
 
@@ -124,6 +125,18 @@ def _written(grades: Sequence[Grade]) -> str:
         for marks in zip(*marked, strict=True)
     ]
     return pages.table(words.WRITTEN, words.WRITTEN_COLUMNS, rows)
+
+
+def _reached(marks: Sequence[Mark]) -> str:
+    """List what was measured of the answers to an exercise, the best first, without names."""
+    found = [one.facts for one in marks if one.facts]
+    measured = sorted(found, key=lambda facts: facts[0], reverse=True)
+    if not measured:
+        return ""
+    title = f"{marks[0].title}: {words.REACHED}"
+    rows = [tuple(escape(value) for _, value in facts) for facts in measured]
+    columns = [name for name, _ in measured[0]]
+    return f"<h2>{escape(title)}</h2>\n{pages.table(title, columns, rows)}"
 
 
 def _mistakes(marks: Sequence[Mark]) -> str:

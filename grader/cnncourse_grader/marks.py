@@ -49,6 +49,8 @@ class Mark:
         The smallest failing case, as in a report.
     shape : str
         A fingerprint of the answer's code, equal for answers that differ in names alone.
+    facts : tuple of (str, str)
+        What was measured of the answer: name and value.
     """
 
     exercise: str
@@ -61,16 +63,18 @@ class Mark:
     reason: str = ""
     case: tuple[tuple[str, str], ...] = ()
     shape: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
 
     @property
     def passed(self) -> bool:
-        """Whether the answer earns all its points."""
-        return self.points == self.most
+        """Whether the answer is right; a measured one that is may earn a part of its points."""
+        return self.points == self.most or bool(self.facts)
 
     @classmethod
     def from_dict(cls, data: dict) -> Mark:
         """Read what ``asdict`` wrote, through JSON."""
-        return cls(**data | {"case": tuple((label, text) for label, text in data["case"])})
+        pairs = {name: tuple(map(tuple, data[name])) for name in ("case", "facts")}
+        return cls(**data | pairs)
 
 
 @dataclass(frozen=True)
@@ -415,7 +419,7 @@ def _judged(exercise: Exercise, assignment: Assignment, answer: Answer) -> Mark:
         return _without_points(exercise, words.incomparable(error), "incomparable")
     points, most = round(report.score * exercise.points, 2), float(exercise.points)
     says = report.feedback, report._repr_html_(), report.mistake, report.diagnosis, report.case
-    return Mark(exercise.name, exercise.title, points, most, *says)
+    return Mark(exercise.name, exercise.title, points, most, *says, facts=report.facts)
 
 
 def _with_note(mark: Mark, note: str) -> Mark:

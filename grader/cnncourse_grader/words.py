@@ -284,8 +284,9 @@ MARKED = "read by a person"
 HINT, READ = "A hint:", "Read again:"
 ALL_OR_NOTHING = (
     "An exercise is right when its answer is right in every case that was tried; there is nothing "
-    "between all of its points and none. Where an exercise calls an earlier answer of yours that "
-    "is not right yet, it is judged with the course's answer in its place."
+    "between all of its points and none, unless its text names steps. Where an exercise calls an "
+    "earlier answer of yours that is not right yet, it is judged with the course's answer in its "
+    "place."
 )
 NOT_MARKED = "A person reads these answers. Their points are not in the sum above."
 FAILED_CELLS = "Cells that stopped with an error"
@@ -388,6 +389,7 @@ EXERCISES = "Exercises"
 SHARES = "How many answers are right"
 SHARE_COLUMNS = (EXERCISE, "Answers", "Right", "Share of the class")
 WRITTEN_COLUMNS = ("Question", "Mean of the points")
+REACHED = "what the answers reached"
 ALIKE = "Answers that are equal but for names"
 ALIKE_COLUMNS = (EXERCISE, "Size", "Of all answers", "Students")
 WHAT_ALIKE_MEANS = (

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from cnncourse_grader import classroom
 from cnncourse_grader.collect import Student
@@ -81,3 +82,29 @@ def test_equal_answers_are_listed_with_names_and_a_warning() -> None:
     assert "a short function has few ways to be written" in page
     assert "cheat" not in page.lower()
     assert "No two answers are equal." in classroom.alike(CLASS[1:3])
+
+
+def test_what_was_measured_is_listed_best_first_without_names() -> None:
+    def reached(accuracy: str, points: float) -> Mark:
+        facts = (("test accuracy", accuracy), ("parameters", "<9>"))
+        return replace(RIGHT, points=points, most=10.0, facts=facts)
+
+    page = classroom.page(grades(ann=reached("0.8512", 5.0), bo=reached("0.9310", 10.0), cy=FLIP))
+    (table,) = re.findall(
+        r"<table>\n<caption>Two loops: what the answers reached.*?</table>", page, re.S
+    )
+    assert re.findall(r"0\.\d{4}", table) == ["0.9310", "0.8512"]
+    assert "&lt;9&gt;" in table
+    assert "<td>3</td><td>2 of 3</td>" in page  # half of the points is right too
+    assert re.search(r"\b(ann|bo|cy)\b", page) is None
+
+
+def test_nothing_is_listed_where_nothing_was_measured() -> None:
+    assert "what the answers reached" not in classroom.page(CLASS)
+
+
+def test_a_mark_with_facts_comes_back_from_data() -> None:
+    mark = replace(RIGHT, points=5.0, most=10.0, facts=(("test accuracy", "0.8512"),), case=CASE)
+    again = Mark.from_dict(json.loads(json.dumps(asdict(mark))))
+    assert again == mark
+    assert again.passed

@@ -32,8 +32,8 @@ pytestmark = pytest.mark.usefixtures("as_installed")
 EXERCISES = list(exercises().values())
 SOURCES = sources()
 SEEDS = [0, "a secret"]
-# Three checks train, and take longest: one seed.
-LONGEST = ("modern_lenet", "overfit_fifty", "find_fault")
+# Checks that train, or measure on thousands of pictures, take longest: one seed.
+LONGEST = ("modern_lenet", "overfit_fifty", "find_fault", "small_network")
 RIGHT = [
     (name, answer, seed)
     for name, answer in collect("RIGHT")

@@ -7,7 +7,17 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from cnncourse.capstone import LIMIT, Mirrored, RandomFlip, Residual, conv, separable, small_net
+from cnncourse.capstone import (
+    LIMIT,
+    Mirrored,
+    RandomFlip,
+    Residual,
+    conv,
+    from_text,
+    separable,
+    small_net,
+    to_text,
+)
 from cnncourse.channels import conv2d
 from cnncourse.normalization import batch_norm
 from cnncourse.pooling import blur_pool2d, max_pool2d
@@ -169,3 +179,20 @@ def test_every_form_gives_ten_scores_and_a_gradient_to_each_weight(layer, norm) 
     net = small_net(norm=norm, layer=layer)
     net(torch.rand(2, 1, 28, 28)).square().sum().backward()
     assert all(weight.grad.abs().sum() > 0 for weight in net.parameters())
+
+
+def test_weights_come_back_from_a_text_as_half_precision_rounds_them() -> None:
+    torch.manual_seed(0)
+    net, other = small_net(), small_net()
+    text = to_text(net)
+    assert text.isascii()
+    assert len(text) < 300_000  # a notebook may have a million characters
+    assert from_text(other, text) is other
+    for old, new in zip(net.state_dict().values(), other.state_dict().values(), strict=True):
+        assert new.dtype == old.dtype
+        torch.testing.assert_close(new, old.half().to(old.dtype), rtol=0, atol=0)
+
+
+def test_a_text_for_another_network_is_refused() -> None:
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        from_text(nn.Linear(3, 1), to_text(nn.Linear(2, 1)))

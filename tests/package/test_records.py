@@ -22,6 +22,7 @@ from cnncourse.records import (
     paired_t,
     standard_error,
     trained,
+    trained_networks,
     two_sided_p,
 )
 from cnncourse.records.stored import (
@@ -239,6 +240,21 @@ def test_kept_weights_reach_what_their_file_says_and_the_record_said(name: str) 
     # Another machine rounds otherwise, and so takes another way: the record's is not met exactly.
     recorded = load_record(record).final(recipe, "test_accuracy")[0]
     assert accuracy == pytest.approx(recorded, abs=3 * standard_error(recorded, n))
+
+
+def test_the_list_of_networks_has_each_with_its_numbers() -> None:
+    rows = {f"{row[0]}/{row[1]}": row[2:] for row in trained_networks().rows}
+    assert list(rows) == ENDS
+    assert rows["lenet/one_cycle"][0] == "61,706"
+    for name, (_, kilobytes, validation, test) in rows.items():
+        about, size = (
+            read_about(KEPT / trained.path_of(name)),
+            (KEPT / trained.path_of(name)).stat().st_size,
+        )
+        assert kilobytes == f"{size / 1000:.0f}"
+        assert (float(validation), float(test)) == pytest.approx(
+            (about["validation_accuracy"], about["test_accuracy"]), abs=5e-4
+        )
 
 
 @pytest.mark.parametrize(("name", "epoch"), EARLIER)

@@ -17,9 +17,10 @@ import torch
 from torch import nn
 from torch.nn.functional import conv1d, conv2d, max_pool2d, pad
 
+from cnncourse.capstone import Residual
 from cnncourse.channels import conv1x1, im2col
 from cnncourse.cross_correlation import convolve1d, corr1d, corr2d, corr3d
-from cnncourse.datasets import load_fashion_mnist
+from cnncourse.datasets import load_fashion_mnist, load_mnist
 from cnncourse.fast import Machine, Work, conv2d_work, interleaved, least_seconds, speedup
 from cnncourse.invariance import equivariance_error, invariance_error, translate
 from cnncourse.layer_table import layer_table
@@ -28,9 +29,9 @@ from cnncourse.locality import conv_matrix
 from cnncourse.padding_stride import conv_output_size, usage_count
 from cnncourse.pooling import avg_pool2d
 from cnncourse.receptive_field import receptive_field
-from cnncourse.records import load_record, load_trained
+from cnncourse.records import load_record, load_trained, standard_error
 from cnncourse.sprint import Plan, steps_of
-from cnncourse.training import seed_everything
+from cnncourse.training import predict, seed_everything
 
 LAYER_WORK = Work(multiply_adds=600_000_000, bytes=300_000_000)
 MACHINE = Machine(multiply_adds=100e9, bytes=10e9)
@@ -48,6 +49,17 @@ def peak(gradient_of: Callable) -> float:
     x.requires_grad_()
     gradient_of(x).sum().backward()
     return x.grad[0, 0, 2, 2].item()
+
+
+class Half(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x / 2
+
+
+def slope_of(layer: nn.Module) -> float:
+    x = torch.ones(1, requires_grad=True)
+    layer(x).backward()
+    return x.grad.item()
 
 
 def pixel_gradient(stride: int) -> float:
@@ -165,6 +177,12 @@ COMPUTED: dict[str, list[Callable[[], float]]] = {
         lambda: BATCH.mean((1, 2, 3)).numel(),
         lambda: BATCH.mean((2, 3)).numel(),
         lambda: BATCH.mean(0).numel(),
+    ],
+    "slope-of-a-residual-block": [
+        lambda: slope_of(Residual(Half())),
+        lambda: slope_of(Half()),
+        lambda: slope_of(nn.Identity()),
+        lambda: (slope_of(Half()) + slope_of(nn.Identity())) / 2,
     ],
 }
 
@@ -407,6 +425,26 @@ def noise_takes_a_part_of_the_gain() -> bool:
     return bool(noisy and ((batch < weak) & (weak < plain) & (plain < strong)).all())
 
 
+def nine_are_less_than_a_standard_error() -> bool:
+    return (
+        standard_error(0.94, 5000) > 9 / 5000 and round(100 * standard_error(0.94, 5000), 2) == 0.34
+    )
+
+
+def a_symmetry_that_was_not_taught_costs() -> bool:
+    """Ask a reader of digits about each digit and its mirror image."""
+    images, labels = load_mnist().test
+    net = load_trained("lenet", "lenet_modern_mnist")
+    once, other = predict(net, images[:500]), predict(net, images[:500].flip(3))
+    right = [(scores.argmax(1) == labels[:500]).sum() for scores in (once, once + other)]
+    return bool(right[1] < right[0] - 10)  # of 500
+
+
+def one_seed_is_below_the_best_of_twenty() -> bool:
+    draws = torch.randn(1000, 21, generator=torch.Generator().manual_seed(0))
+    return bool((draws[:, 0] < draws[:, 1:].amax(1)).double().mean() > 0.9)
+
+
 def a_first_call_misleads() -> bool:
     """Time one function under two names, by a clock that its own first call moves furthest."""
     now, costs = [0], itertools.chain([9], itertools.repeat(1))
@@ -470,6 +508,9 @@ FACTS: dict[str, Callable[[], bool | str]] = {
     "same-photo-twice": only_training_mode_mixes,
     "bias-before-a-normalization": the_shift_is_lost,
     "test-of-an-explanation": noise_takes_a_part_of_the_gain,
+    "nine-pictures": nine_are_less_than_a_standard_error,
+    "digits-asked-twice": a_symmetry_that_was_not_taught_costs,
+    "best-of-twenty": one_seed_is_below_the_best_of_twenty,
 }
 
 

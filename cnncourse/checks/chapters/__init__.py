@@ -14,4 +14,5 @@ ORDER = (
     "normalization",
     "backprop",
     "fast",
+    "capstone",
 )
