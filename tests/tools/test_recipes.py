@@ -362,17 +362,20 @@ def test_the_middle_layer_is_asked_again_after_the_layers_before_it_alone() -> N
     )
 
 
-RUNGS = ["plain", "norm", "residual", "flipped", "moved", "smooth", "long"]
+RUNGS = ["trial_plain_0.05", "norm", "residual", "flipped", "long"]
 
 
 def test_rungs_of_the_capstone_differ_in_one_thing() -> None:
     steps = changes(capstone.RECIPES, RUNGS)
     # A network without normalization needs a rate of its own; the trials choose it.
-    assert steps[0] == {"norm", "lr"}
-    assert steps[1:] == [{"residual"}, {"flipped"}, {"moved"}, {"smoothing"}, {"epochs"}]
-    for name, change in {"blur": "pool", "separable": "layer"}.items():
-        assert changes(capstone.RECIPES, ["smooth", name]) == [{change}]
-    assert changes(capstone.RECIPES, ["residual", "long_residual"]) == [{"epochs"}]
+    assert steps[0] == {"norm", "lr", "trial"}
+    assert steps[1:] == [{"residual"}, {"flipped"}, {"epochs"}]
+    for name, change in {"blur": "pool", "separable": "layer", "long_residual": "epochs"}.items():
+        assert changes(capstone.RECIPES, ["trial_residual", f"trial_{name}"]) == [{change}]
+    for name in ("residual", "long_residual", "long_flipped"):
+        rung = {"long_flipped": "long"}.get(name, "residual")
+        longer = {"epochs"} if name == "long_residual" else set()
+        assert changes(capstone.RECIPES, [rung, f"trial_{name}"]) == [{"trial"} | longer]
 
 
 @pytest.mark.parametrize("name", capstone.RECIPES)
@@ -392,11 +395,11 @@ def test_every_network_of_the_capstone_has_the_parts_of_its_recipe(name: str) ->
 def test_the_capstone_changes_pictures_as_its_recipe_says() -> None:
     x = torch.rand(50, 1, 6, 5)
     kinds = {
-        name: [type(layer) for layer in capstone.pictures_of(capstone.RECIPES[name])]
-        for name in ("residual", "flipped", "moved")
+        recipe.change: [type(layer) for layer in capstone.pictures_of(recipe)]
+        for recipe in (capstone.RESIDUAL, capstone.FLIPPED, capstone.MOVED)
     }
     assert list(kinds.values()) == [[], [RandomFlip], [RandomFlip, RandomShift]]
-    assert torch.equal(capstone.pictures_of(capstone.RECIPES["plain"])(x), x)
+    assert torch.equal(capstone.pictures_of(capstone.PLAIN)(x), x)
     moved = capstone.pictures_of(capstone.MOVED)[-1]
     assert (moved.max_shift, moved.border) == (2, 2)
 
