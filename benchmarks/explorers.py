@@ -13,6 +13,7 @@ import datetime
 import statistics
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
 
 from playwright.sync_api import Locator
@@ -63,7 +64,7 @@ def drag(control: Locator) -> list[float]:
 def name_of(control: Locator) -> str:
     """Name a control as a reader of the screen hears it."""
     read = "e => e.ariaLabel || e.closest('label')?.textContent || e.getAttribute('class')"
-    return " ".join(control.evaluate(read).split())[:40]
+    return textwrap.shorten(control.evaluate(read), 40, placeholder=" …")
 
 
 def measure(names: list[str]) -> list[list[str]]:
