@@ -168,8 +168,8 @@ def to_text(net: nn.Module) -> str:
 
     Examples
     --------
-    >>> len(to_text(nn.Linear(2, 1)))
-    204
+    >>> from_text(nn.Linear(2, 1), to_text(nn.Linear(2, 1)))
+    Linear(in_features=2, out_features=1, bias=True)
     """
     weights = net.state_dict().items()
     halves = {name: one.half() if one.is_floating_point() else one for name, one in weights}

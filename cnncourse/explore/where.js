@@ -9,7 +9,8 @@ import { change, clamp, drag, make, outline, picture, surface } from "./parts.js
 const WRONG = [176, 62, 0];
 const RIGHT = [255, 255, 255];
 const UNKNOWN = [160, 160, 160];
-const PIECE = 4; // milliseconds of a frame in which networks are asked
+const [PIECE, LONG_PIECE] = [4, 12]; // milliseconds of a frame in which networks are asked
+const REST = 300; // milliseconds without a change, after which nobody waits for a frame
 
 /**
  * The class with the highest score; on a tie the lowest class.
@@ -132,6 +133,7 @@ export function survey(model, { names, far, ask, show }) {
   /** @type {Record<string, Int8Array>} */
   let found = {};
   let waiting = 0;
+  let changed = 0;
   /** @param {number[]} place */
   const open = ([down, right]) => {
     const k = (down + far) * side + right + far;
@@ -146,17 +148,19 @@ export function survey(model, { names, far, ask, show }) {
   const work = () => {
     waiting = 0;
     const start = performance.now();
+    const piece = start - changed < REST ? PIECE : LONG_PIECE;
     let question = next();
     if (!question) return;
     do {
       found[question.name][question.k] = ask(question.name, question.down, question.right);
       question = next();
-    } while (question && performance.now() - start < PIECE);
+    } while (question && performance.now() - start < piece);
     show(found);
     if (question) waiting = requestAnimationFrame(work);
   };
   /** @param {boolean} afresh whether what was found holds no longer */
   const go = (afresh) => {
+    changed = performance.now();
     if (afresh) {
       const none = () => new Int8Array(side * side).fill(-1);
       found = Object.fromEntries(names.map((name) => [name, none()]));

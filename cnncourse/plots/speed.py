@@ -71,7 +71,7 @@ def roofline(machine: Machine, layers: Mapping[str, tuple[float, float]]) -> Fig
 
 
 def ladder(
-    rungs: Mapping[str, tuple[Sequence[float], Sequence[float]]], goal: float | None = None
+    rungs: Mapping[str, tuple[Sequence[float], Sequence[float]]], goal: float | int | None = None
 ) -> Figure:
     """Draw rungs below each other: seconds to the left, errors in per cent to the right.
 
