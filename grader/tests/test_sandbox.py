@@ -135,7 +135,11 @@ def test_solutions_of_every_chapter_get_all_points(tmp_path: Path) -> None:
     chapters = [int(path.name[:2]) for path in tool.sources()]
     limits = sandbox.Limits(seconds=300, step=60)
     (result,) = grade(options(tmp_path / "out", tmp_path, chapters=chapters, limits=limits))
-    assert [mark.feedback for mark in result.marks if mark.points < mark.most] == []
+    # What is measured is worth more the longer it was trained; the solution trains for seconds.
+    measured = [mark for mark in result.marks if mark.facts]
+    assert [0.3 <= mark.points / mark.most < 1 for mark in measured] == [True]
+    rest = [mark for mark in result.marks if mark not in measured]
+    assert [mark.feedback for mark in rest if mark.points < mark.most] == []
     assert len(result.marks) == len(checks.names())
     assert result.failures == ()
 
